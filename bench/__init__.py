@@ -1,0 +1,1 @@
+"""Benchmarks: ratios of medians taken in one run beside a baseline."""

@@ -1,0 +1,1 @@
+"""The `ncen` command, and the embedded servers and workers it starts."""

@@ -1,0 +1,1 @@
+"""Tests of the command, of the servers it starts, and of the supervisor."""

@@ -1,0 +1,101 @@
+"""Real servers for every test: one PostgreSQL and one NATS for each test process, a fresh database for each test.
+
+The servers run with the settings of a real node (fsync on), in a short private folder, and are stopped and removed at
+the end, also after failures; what a killed test run has left behind is found and removed by the next one.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]  # psutil ships no types
+import pytest
+from hypothesis import HealthCheck, settings
+
+from cli.nats_server import EmbeddedNats
+from cli.output import Unreachable
+from cli.postgres import EmbeddedPostgres
+
+PREFIX = "ncen-test-"
+START_WAIT_S = 90
+SMALL = {"shared_buffers": "'64MB'", "max_wal_size": "'512MB'", "min_wal_size": "'80MB'"}
+
+settings.register_profile("ci", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("deep", deadline=None, max_examples=1_000, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def _stop_and_remove(folder: Path) -> None:
+    """Stop the servers in a folder and remove all of it, also what lies elsewhere for the servers' user."""
+    with contextlib.suppress(Unreachable):
+        EmbeddedPostgres(folder / "pg", wait_s=START_WAIT_S).stop()
+    with contextlib.suppress(Unreachable):
+        EmbeddedNats(folder / "nats", wait_s=START_WAIT_S).stop()
+    for server in ("pg", "nats"):
+        note = folder / server / "place"
+        if note.exists():
+            shutil.rmtree(note.read_text(encoding="utf-8").strip(), ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_leftovers() -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        owner = folder.name.removeprefix(PREFIX).split("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)) and os.access(folder, os.W_OK):
+            _stop_and_remove(folder)
+
+
+@pytest.fixture(scope="session")
+def servers_folder() -> Iterator[Path]:
+    """Give this test process a folder for its servers, with a path short enough for sockets."""
+    _remove_leftovers()
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    if os.geteuid() == 0:
+        folder.chmod(0o711)  # the servers' user passes through
+    try:
+        yield folder
+    finally:
+        _stop_and_remove(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(servers_folder: Path) -> EmbeddedPostgres:
+    """Start the PostgreSQL of this test process; tests that kill a server start their own instead."""
+    server = EmbeddedPostgres(servers_folder / "pg", settings=SMALL, wait_s=START_WAIT_S)
+    server.start()
+    return server
+
+
+@pytest.fixture
+def database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    """Give a test a fresh, empty database, dropped (with any session left in it) when the test ends."""
+    name = f"test_{uuid.uuid4().hex}"
+    postgres_server.create_database(name)
+    try:
+        yield postgres_server.dsn(name)
+    finally:
+        postgres_server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def nats_server(servers_folder: Path) -> EmbeddedNats:
+    """Start the NATS of this test process; tests name their streams for themselves, or start a server of their own."""
+    server = EmbeddedNats(servers_folder / "nats", wait_s=START_WAIT_S)
+    server.start()
+    return server
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Give a test a new, short folder that the servers' user can pass (pytest's own are closed to others)."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-own-"))
+    if os.geteuid() == 0:
+        folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        _stop_and_remove(folder)

@@ -1,0 +1,104 @@
+"""Lines of goods: what was found, how much of it, and what became of each line.
+
+A line keeps its number for ever; the outcome belongs to the line, not to the shipment. Telling the same lines again is
+compared by meaning: lines that mean the same are paired first, the rest in order, so that one changed row changes one
+line and a row put in front changes none.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from domain.codes import Coded, CountryCode, HsCode, Outcome, Section
+from domain.quantity import Money, Quantity, is_same_amount, is_same_quantity, require_sound
+from domain.refused import Refused
+
+
+class Goods(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is said of one line of goods."""
+
+    section: Section
+    hs: HsCode | None = None
+    substance: Coded | None = None
+    description: Coded | None = None
+    origin: CountryCode | None = None
+    quantity: Quantity | None = None
+    value: Money | None = None
+    outcome: Outcome | None = None
+
+
+class GoodsLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A line of goods under its number, counted from 1 within the seizure."""
+
+    line: int
+    goods: Goods
+
+
+class Pairing(msgspec.Struct, frozen=True, kw_only=True):
+    """How lines told again relate to the lines on record."""
+
+    changed: tuple[GoodsLine, ...]
+    added: tuple[GoodsLine, ...]
+    withdrawn: tuple[int, ...]
+
+
+def require_sound_goods(goods: Goods) -> None:
+    """Refuse goods of which nothing is said, or whose amounts no scale or count can give."""
+    if goods.quantity is not None:
+        require_sound(goods.quantity.amount, "quantity")
+        if goods.quantity.amount == 0:
+            raise Refused("The quantity is zero: a line of goods needs an amount above zero, or none stated.")
+    if goods.value is not None:
+        require_sound(goods.value.amount, "value")
+
+
+def is_same_goods(one: Goods, other: Goods, true_to_places: int | None = None) -> bool:
+    """Whether two statements about a line mean the same, whatever their spelling."""
+    if (one.quantity is None) != (other.quantity is None) or (one.value is None) != (other.value is None):
+        return False
+    if one.quantity and other.quantity and not is_same_quantity(one.quantity, other.quantity, true_to_places):
+        return False
+    if one.value and other.value:
+        if one.value.currency != other.value.currency:
+            return False
+        if not is_same_amount(one.value.amount, other.value.amount, true_to_places):
+            return False
+    return msgspec.structs.replace(one, quantity=None, value=None) == msgspec.structs.replace(
+        other, quantity=None, value=None
+    )
+
+
+def restated(one: Goods, told: Goods, true_to_places: int | None) -> Goods:
+    """`told`, with the amounts on record kept where they mean the same: a new spelling is no change."""
+    quantity, value = told.quantity, told.value
+    if one.quantity and quantity and is_same_quantity(one.quantity, quantity, true_to_places):
+        quantity = one.quantity
+    if (
+        one.value
+        and value
+        and one.value.currency == value.currency
+        and is_same_amount(one.value.amount, value.amount, true_to_places)
+    ):
+        value = one.value
+    return msgspec.structs.replace(told, quantity=quantity, value=value)
+
+
+def pair(on_record: tuple[GoodsLine, ...], told: Iterable[Goods], true_to_places: int | None) -> Pairing:
+    """Pair lines told with those on record: equal in meaning first, the rest in order; what is left is new or gone."""
+    left = list(on_record)
+    unpaired: list[Goods] = []
+    for goods in told:
+        same = next((line for line in left if is_same_goods(line.goods, goods, true_to_places)), None)
+        if same is None:
+            unpaired.append(goods)
+        else:
+            left.remove(same)
+    changed = tuple(
+        GoodsLine(line=line.line, goods=restated(line.goods, goods, true_to_places))
+        for line, goods in zip(left, unpaired, strict=False)
+    )
+    return Pairing(
+        changed=changed,
+        added=tuple(GoodsLine(line=0, goods=goods) for goods in unpaired[len(left) :]),
+        withdrawn=tuple(line.line for line in left[len(unpaired) :]),
+    )

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from domain import seizure
+from domain import premise, seizure
 from domain.attribution import Occasion
 from domain.entry import Entry
 from domain.event import AnyEvent, Command, Event, PersonalEvent, wire_name
@@ -39,7 +39,11 @@ def _kind(module: Any, command: Any, event: Any, state: type[msgspec.Struct]) ->
 
 
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (_kind(seizure, seizure.SeizureCommand, seizure.SeizureEvent, seizure.Seizure),)
+    kind.name: kind
+    for kind in (
+        _kind(seizure, seizure.SeizureCommand, seizure.SeizureEvent, seizure.Seizure),
+        _kind(premise, premise.PremiseCommand, premise.PremiseEvent, premise.Premise),
+    )
 }
 
 EVENTS: dict[str, type[AnyEvent]] = {wire_name(event): event for kind in KINDS.values() for event in kind.events}

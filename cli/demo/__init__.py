@@ -1,0 +1,1 @@
+"""The demonstration: two invented nations and a CEN sink on one machine, doing the whole work of a node."""

@@ -20,13 +20,17 @@ from typing import TypeAlias, TypedDict
 
 import psutil  # type: ignore[import-untyped]  # psutil ships no types
 
-from cli.output import Unreachable
+from cli.output import Failure, Unreachable
 
 Process: TypeAlias = psutil.Process
 SYSTEM_USER = "ncen"
 TIMED_OUT = 124
 _KEPT: "list[subprocess.Popen[bytes]]" = []
 CLEAN_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR")
+
+
+class Held(Failure):
+    """Another process does already what this one was started for."""
 
 
 @contextlib.contextmanager
@@ -49,6 +53,35 @@ def _take(handle: int) -> bool:
             return False
         raise
     return True
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold the pid file `path` for as long as this process plays its part; raise Held when another does already."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if not until(lambda: _take(handle), wait_s=2):  # somebody who only asks holds it for a moment
+            raise Held(f"Another process does this already for this node ({path.stem}).")
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def holder(path: Path) -> int | None:
+    """Return the id of the process that holds the pid file `path`, 0 when it is not known yet, None when nobody."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        if _take(handle):
+            return None
+        text = os.pread(handle, 32, 0).strip()
+        return int(text) if text.isdigit() else 0
+    finally:
+        os.close(handle)
 
 
 def until(done: Callable[[], bool], *, wait_s: float, step_s: float = 0.02) -> bool:

@@ -1,0 +1,248 @@
+"""The verbs that start, stop, show and do the node's work: `up`, `down`, `status`, `work`.
+
+They keep these rules: `up` returns when the node answers or says in a sentence why it does not; `down` returns when all
+has stopped; both may be said again and again, and at the same time.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Literal
+
+from cli.output import ExitCode, Failure, Unreachable, code_of, sentence_of, show, table
+from cli.processes import end, held, keep, locked, until
+from cli.settings import Settings, load
+from cli.supervisor import (
+    KINDS,
+    Supervisor,
+    database_url,
+    nats_of,
+    nats_url,
+    postgres_of,
+    running,
+    state_of,
+    stop_leftovers,
+    wants_nats,
+    worker_pid_file,
+    worker_process,
+)
+
+UP_WAIT_S = 420.0  # longer than a PostgreSQL may take to recover
+DOWN_WAIT_S = 180.0
+
+Kind = Literal["seal", "project", "exchange"]
+
+
+def up(
+    *,
+    node: str | None = None,
+    role: Literal["nation", "cen"] | None = None,
+    nats: Literal["auto", "always", "never"] | None = None,
+    nats_listen: str | None = None,
+    foreground: bool = False,
+) -> ExitCode:
+    """Start this node, or what of it does not run: PostgreSQL, NATS when it has a peer, and the workers.
+
+    Args:
+        node: The node's name, given once: two capital letters and what tells it apart (FR, DE-NORTH).
+        role: What the node is: a nation's, or the CEN's collector; given once.
+        nats: Whether the node runs NATS: from its first peer on (auto), always or never.
+        nats_listen: Where its NATS listens for peers, as in 0.0.0.0:4222; port 0 is any that is free.
+        foreground: Stay, and log to stderr, until asked to stop (for systemd).
+    """
+    settings = load().named(node=node, role=role, nats=nats, nats_listen=nats_listen)
+    settings.make_folders()
+    if foreground:
+        return Supervisor(settings).run(is_seen=True)
+    with locked(settings.run / "up.lock", wait_s=UP_WAIT_S):
+        _start_detached(settings)
+    facts = gather(settings)
+    show(facts, *_lines(facts))
+    return _health(facts)
+
+
+def _start_detached(settings: Settings) -> None:
+    """Start the supervisor unless one runs, and wait until the node is up; raise what it failed of."""
+    child = None
+    if running(settings) is None:
+        (settings.run / "state.json").unlink(missing_ok=True)
+        with (settings.log / "supervisor.stderr").open("wb") as errors:
+            child = keep(
+                subprocess.Popen(
+                    [sys.executable, "-m", "cli.supervisor"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=errors,
+                    stderr=errors,
+                    cwd="/",
+                    env={**os.environ, "NCEN_HOME": str(settings.home)},
+                    start_new_session=True,
+                )
+            )
+
+    def is_settled() -> bool:
+        has_ended = child.poll() is not None if child is not None else running(settings) is None
+        return has_ended or state_of(settings).get("state") in {"ready", "failed"}
+
+    is_in_time = until(is_settled, wait_s=UP_WAIT_S)
+    state = state_of(settings)
+    if state.get("state") == "failed":
+        raise _Failed(ExitCode(state.get("code", ExitCode.UNREACHABLE)), str(state.get("message")))
+    if state.get("state") != "ready":
+        why = "ended while starting" if is_in_time else f"did not get the node up in {UP_WAIT_S:.0f} seconds"
+        raise Unreachable(f"The supervisor {why}; the files in {settings.log} tell why.")
+
+
+class _Failed(Failure):
+    """The supervisor has said why it failed; its exit code is passed on, except a fault of ours in its own process."""
+
+    def __init__(self, code: ExitCode, message: str) -> None:
+        super().__init__(message)
+        self.code = ExitCode.UNREACHABLE if code is ExitCode.REFUSED else code
+
+
+def down() -> None:
+    """Stop this node: its workers, its NATS, its PostgreSQL. What was recorded stays."""
+    settings = load()
+    if not settings.home.is_dir():
+        show({"stopped": False}, f"There is no node in {settings.home}.")
+        return
+    settings.make_folders()
+    with locked(settings.run / "up.lock", wait_s=UP_WAIT_S):
+        supervisor = running(settings)
+        if supervisor is not None:
+            end(supervisor, wait_s=DOWN_WAIT_S)
+        was_left = stop_leftovers(settings)
+        for server in (nats_of(settings), postgres_of(settings)):
+            if server is not None and server.pid is not None:
+                was_left.append("server")
+                server.stop()
+    is_stopped = supervisor is not None or bool(was_left)
+    show({"stopped": is_stopped}, "The node is down." if is_stopped else "The node was not running.")
+
+
+def status() -> ExitCode:
+    """Show what of this node runs, how far the ledger is sealed, and how far projections and feeds have come.
+
+    Ends with 0 when all runs that should, else with 4.
+    """
+    facts = gather(load())
+    show(facts, *_lines(facts))
+    return _health(facts)
+
+
+def gather(settings: Settings) -> dict[str, Any]:
+    """Return all that `ncen status` shows; asks the servers, changes nothing."""
+    supervisor = running(settings) if settings.run.is_dir() else None
+    state = state_of(settings) if supervisor is not None else {}
+    postgres = postgres_of(settings)
+    nats = nats_of(settings)
+    workers = []
+    for kind in KINDS:
+        process = worker_process(settings, kind) if settings.run.is_dir() else None
+        restarts = state.get("workers", {}).get(kind, {}).get("restarts", 0)
+        workers.append(
+            {"kind": kind, "running": process is not None, "pid": process and process.pid, "restarts": restarts}
+        )
+    return {
+        "node": settings.node,
+        "role": settings.role,
+        "home": str(settings.home),
+        "supervisor": {"running": supervisor is not None, "pid": supervisor and supervisor.pid},
+        "postgres": {"own": postgres is not None, **_postgres_facts(settings)},
+        "nats": {
+            "own": nats is not None,
+            "wanted": settings.nats_url is not None or (nats is not None and wants_nats(settings)),
+            "running": nats is not None and nats.is_running(),
+            "port": nats.port if nats is not None and nats.is_running() else None,
+        },
+        "workers": workers,
+    }
+
+
+def _postgres_facts(settings: Settings) -> dict[str, Any]:
+    import psycopg
+
+    try:
+        with psycopg.connect(database_url(settings), connect_timeout=5) as connection:
+            version = connection.info.server_version
+    except (psycopg.Error, Unreachable):
+        return {"running": False, "version": None}
+    return {"running": True, "version": f"{version // 10_000}.{version % 10_000}"}
+
+
+def _health(facts: dict[str, Any]) -> ExitCode:
+    nats = facts["nats"]
+    is_sound = (
+        facts["supervisor"]["running"]
+        and facts["postgres"]["running"]
+        and (nats["running"] or not (nats["own"] and nats["wanted"]))
+        and all(worker["running"] for worker in facts["workers"])
+    )
+    return ExitCode.DONE if is_sound else ExitCode.UNREACHABLE
+
+
+def _lines(facts: dict[str, Any]) -> list[object]:
+    def word(part: dict[str, Any]) -> str:
+        return "running" if part["running"] else "not running"
+
+    postgres, nats = facts["postgres"], facts["nats"]
+    nats_word = word(nats) if nats["own"] else "another's"
+    rows: list[tuple[object, ...]] = [
+        ("supervisor", word(facts["supervisor"]), facts["supervisor"]["pid"]),
+        ("postgres", word(postgres), postgres["version"] and f"version {postgres['version']}"),
+        ("nats", nats_word if nats["wanted"] else "not wanted", nats["port"] and f"port {nats['port']}"),
+    ]
+    rows += [(f"work {part['kind']}", word(part), part["pid"]) for part in facts["workers"]]
+    return [f"Node {facts['node']} ({facts['role']}) in {facts['home']}", table("", ("part", "state", "detail"), rows)]
+
+
+def _entry(kind: Kind, settings: Settings) -> Callable[[threading.Event], None]:
+    """Return the worker's code, ready to run until its event is set."""
+    url = database_url(settings)
+    if kind == "seal":
+        from ledger import sealer
+
+        return lambda stop: sealer.run(url, stop=stop)
+    if kind == "project":
+        from projections import projector
+
+        return lambda stop: projector.run(url, keys=settings.keys, stop=stop)
+    from exchange import worker
+
+    nats = nats_url(settings)
+    return lambda stop: worker.run(url, node=settings.node, keys=settings.keys, nats_url=nats, stop=stop)
+
+
+def work(kind: Kind) -> ExitCode:
+    """Do one part of the node's work until asked to stop: seal, project or exchange. `ncen up` starts all three.
+
+    Args:
+        kind: Which part.
+    """
+    from cli.log import open_log
+
+    settings = load()
+    settings.make_folders()
+    stop = threading.Event()
+
+    def on_stop(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_stop)
+    signal.signal(signal.SIGINT, on_stop)
+    log = open_log(settings.log / f"{kind}.log", also_stderr=sys.stderr.isatty())
+    try:
+        run = _entry(kind, settings)
+        with held(worker_pid_file(settings, kind)):
+            log.info("worker starts", worker=kind)
+            run(stop)
+            log.info("worker ends", worker=kind)
+    except Exception as error:
+        code = code_of(error)
+        log.error("worker failed", worker=kind, error=type(error).__name__, reason=sentence_of(error, code))  # noqa: TRY400  # a traceback quotes values
+        raise
+    return ExitCode.DONE

@@ -1,0 +1,93 @@
+"""The `ncen` command: which verbs there are, and what holds for all of them.
+
+It keeps these rules: a verb's module is imported only when the verb is called, so that `ncen --help` answers at once;
+`--json`, `--as` and `--home` stand anywhere on the line; every error becomes a sentence and an exit code in one place.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Group, Parameter
+
+from cli import output
+
+EVERYWHERE = Group("Everywhere", sort_key=99)
+
+
+def version() -> str:
+    """Return the installed version of ncen."""
+    from importlib.metadata import version as version_of
+
+    return version_of("ncen")
+
+
+app = App(
+    name="ncen",
+    help="One node of a customs enforcement network: record, find, prove, and exchange what the law allows.",
+    default_parameter=Parameter(negative=()),
+    help_format="plaintext",
+    version=version,
+    result_action="return_value",
+    print_error=False,
+    exit_on_error=False,
+)
+NODE = Group("This node", sort_key=1)
+
+# Verbs are named by text, so that only the one that is called is imported.
+app.command("cli.lifecycle:up", name="up", group=NODE, help="Start this node, or what of it does not run.")
+app.command("cli.lifecycle:down", name="down", group=NODE, help="Stop this node; what was recorded stays.")
+app.command("cli.lifecycle:status", name="status", group=NODE, help="Show what runs and how far it has come.")
+app.command("cli.lifecycle:work", name="work", group=NODE, help="Do one part of the node's work until asked to stop.")
+
+
+@app.command(group=NODE)
+def completion(shell: Literal["bash", "zsh", "fish"] = "bash") -> None:
+    """Print a script that completes ncen's verbs and options in a shell.
+
+    Args:
+        shell: Which shell: try `source <(ncen completion bash)`.
+    """
+    script = app.meta.generate_completion(shell=shell)
+    if output.manner.json:
+        output.show({"shell": shell, "script": script})
+    else:
+        sys.stdout.write(script)
+
+
+@app.meta.default
+def _launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    json: Annotated[bool, Parameter(group=EVERYWHERE, help="Print JSON, for programs.")] = False,
+    user: Annotated[str | None, Parameter(name="--as", group=EVERYWHERE, help="Who acts (or NCEN_USER).")] = None,
+    home: Annotated[Path | None, Parameter(group=EVERYWHERE, help="The node's folder (or NCEN_HOME).")] = None,
+) -> object:
+    output.manner.json = json
+    output.manner.user = user
+    if home is not None:
+        os.environ["NCEN_HOME"] = str(home.expanduser().absolute())
+    return app(tokens)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out one `ncen` command line and return its exit code."""
+    line = list(sys.argv[1:] if arguments is None else arguments)
+    output.manner.json = "--json" in line  # also for a line that cannot be understood
+    output.manner.user = None
+    try:
+        result = app.meta(line, result_action="return_value", print_error=False, exit_on_error=False)
+        sys.stdout.flush()
+    except CycloptsError as error:
+        return int(output.fail(error))
+    except BrokenPipeError:  # the reader has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return int(output.ExitCode.DONE)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the one place where errors become sentences
+        return int(output.fail(error))
+    return int(result) if isinstance(result, output.ExitCode) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""What this node is and where its things lie: flags go before the environment (NCEN_…), which goes before ncen.toml.
+
+It keeps these rules: the home and all in it are made for the owner alone; a value that does not fit is named, with
+what would fit; addresses that may hold a password are never shown.
+"""
+
+import ipaddress
+import json
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from cli.output import BadInput, Misused
+from cli.processes import write_durably
+
+NODE_NAME = r"^[A-Z]{2}[A-Z0-9-]{0,10}$"
+NAMELESS = "XX"  # ISO 3166 leaves it to its users: a node that has not been given a name
+IN_FILE = ("node", "role", "nats", "nats_listen")
+
+
+def default_home() -> Path:
+    """Return the home of a node whose home nobody has set: /var/lib/ncen for root, else in the user's data folder."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/ncen")
+    data = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(data) if data.startswith("/") else Path.home() / ".local" / "share") / "ncen"
+
+
+class Settings(BaseSettings):
+    """The settings of one node. Read them with `load`, which turns a wrong value into a sentence."""
+
+    model_config = SettingsConfigDict(env_prefix="NCEN_", env_ignore_empty=True, extra="forbid", frozen=True)
+
+    home: Path = Field(default_factory=default_home)
+    database_url: str | None = Field(default=None, repr=False)
+    nats_url: str | None = Field(default=None, repr=False)
+    user: str | None = None
+    pg_bin: Path | None = None
+    node: str = Field(default=NAMELESS, pattern=NODE_NAME)
+    role: Literal["nation", "cen"] = "nation"
+    nats: Literal["auto", "always", "never"] = "auto"
+    nats_listen: str = "127.0.0.1:0"
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("nats_listen")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        host, port = _split_address(value)
+        ipaddress.ip_address(host)
+        if not 0 <= port <= 65_535:
+            raise ValueError("a port is a number from 0 to 65535")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the name is pydantic-settings'
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the name is pydantic-settings'
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put flags before the environment before the node's file."""
+        given = init_settings()
+        home = Path(given.get("home") or os.environ.get("NCEN_HOME") or default_home()).expanduser()
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _read_file(home / "ncen.toml"))
+
+    @property
+    def file(self) -> Path:
+        """The node's own settings, written by `ncen up`."""
+        return self.home / "ncen.toml"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of the node's keys: outside PostgreSQL, for the owner alone."""
+        return self.home / "keys"
+
+    @property
+    def run(self) -> Path:
+        """The folder of locks, process ids and the supervisor's state."""
+        return self.home / "run"
+
+    @property
+    def log(self) -> Path:
+        """The folder of the node's logs."""
+        return self.home / "log"
+
+    @property
+    def nats_address(self) -> tuple[str, int]:
+        """Where the node's NATS listens for peers: an IP address and a port, 0 for any that is free."""
+        return _split_address(self.nats_listen)
+
+    def make_folders(self) -> None:
+        """Make the home and its private folders, as far as they are missing."""
+        if not self.home.exists():
+            self.home.mkdir(parents=True)
+            # The servers of root's node run as another user, who passes through the home and sees nothing of it.
+            self.home.chmod(0o711 if os.geteuid() == 0 else 0o700)
+        for folder in (self.keys, self.run, self.log):
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+    def named(self, **changes: str | None) -> "Settings":
+        """Write what this node is into its file and return the settings with it; None leaves a value as it is.
+
+        Raises Misused when the node already has another name or role: the ledger's entries carry them.
+        """
+        wanted = {name: value for name, value in changes.items() if value is not None}
+        stored = _read_file(self.file)
+        for name in ("node", "role"):
+            if name in wanted and stored.get(name, wanted[name]) != wanted[name]:
+                raise Misused(f"This node's {name} is {stored[name]}, and what it has recorded says so: it stays.")
+        if not wanted:
+            return self
+        fresh = load(home=self.home, **wanted)
+        kept = {name: value for name, value in {**stored, **wanted}.items() if name in IN_FILE}
+        if kept != stored:
+            self.make_folders()
+            write_durably(self.file, "".join(f"{name} = {json.dumps(value)}\n" for name, value in kept.items()))
+        return fresh
+
+
+def load(**flags: Any) -> Settings:  # noqa: ANN401  # flags of any verb; each is checked by its field
+    """Read the settings; flags that are None do not count.
+
+    Raises Misused for a wrong flag or variable, BadInput for a wrong ncen.toml.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        problems = "; ".join(_problem(str(part["loc"][0]), part["msg"], given) for part in error.errors())
+        raise Misused(problems) from None
+
+
+def _problem(name: str, message: str, given: dict[str, Any]) -> str:
+    variable = f"NCEN_{name.upper()}"
+    where = f"--{name.replace('_', '-')}" if name in given else variable if variable in os.environ else "ncen.toml"
+    hints = {
+        "node": "a node's name is two capital letters, then up to ten capitals, digits or hyphens (FR, DE-NORTH)",
+        "nats_listen": "it is an IP address and a port, as in 0.0.0.0:4222",
+        "role": "it is nation or cen",
+        "nats": "it is auto, always or never",
+    }
+    return f"{where}: {hints.get(name, message)}."
+
+
+def _split_address(value: str) -> tuple[str, int]:
+    found = re.fullmatch(r"\[?([0-9A-Fa-f.:]+?)\]?:(\d{1,5})", value)
+    if found is None:
+        raise ValueError("an address is HOST:PORT")
+    return found[1], int(found[2])
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    """Read ncen.toml; empty when there is none. Raises BadInput when it is not TOML or holds what we do not know."""
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except PermissionError:
+        raise Misused(f"{path} belongs to another user; set NCEN_HOME to a home of your own.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is not valid TOML: {error}.") from None
+    unknown = sorted(set(found) - set(IN_FILE))
+    if unknown:
+        raise BadInput(f"{path} holds {', '.join(unknown)}, which ncen does not know; it knows {', '.join(IN_FILE)}.")
+    return found

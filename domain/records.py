@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from domain import premise, seizure
+from domain import notice, premise, seizure
 from domain.attribution import Occasion
 from domain.entry import Entry
 from domain.event import AnyEvent, Command, Event, PersonalEvent, wire_name
@@ -43,6 +43,7 @@ KINDS: dict[str, Kind] = {
     for kind in (
         _kind(seizure, seizure.SeizureCommand, seizure.SeizureEvent, seizure.Seizure),
         _kind(premise, premise.PremiseCommand, premise.PremiseEvent, premise.Premise),
+        _kind(notice, notice.NoticeCommand, notice.NoticeEvent, notice.NoticeOnRecord),
     )
 }
 

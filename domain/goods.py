@@ -1,11 +1,12 @@
 """Lines of goods: what was found, how much of it, and what became of each line.
 
 A line keeps its number for ever; the outcome belongs to the line, not to the shipment. Telling the same lines again is
-compared by meaning: lines that mean the same are paired first, the rest in order, so that one changed row changes one
-line and a row put in front changes none.
+compared by meaning: lines that mean the same are paired first, then those of the same goods whose amounts or outcome
+changed, then the rest in order, so that one changed row changes one line and a row put in front changes none.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable
 
 import msgspec
 
@@ -83,22 +84,83 @@ def restated(one: Goods, told: Goods, true_to_places: int | None) -> Goods:
     return msgspec.structs.replace(told, quantity=quantity, value=value)
 
 
+def with_changes(stands: Goods, before: Goods, now: Goods) -> Goods:
+    """What stands, with only those facts replaced that changed from `before` to `now`."""
+    changed = {
+        name: getattr(now, name) for name in Goods.__struct_fields__ if getattr(before, name) != getattr(now, name)
+    }
+    return msgspec.structs.replace(stands, **changed)
+
+
 def pair(on_record: tuple[GoodsLine, ...], told: Iterable[Goods], true_to_places: int | None) -> Pairing:
-    """Pair lines told with those on record: equal in meaning first, the rest in order; what is left is new or gone."""
-    left = list(on_record)
-    unpaired: list[Goods] = []
-    for goods in told:
-        same = next((line for line in left if is_same_goods(line.goods, goods, true_to_places)), None)
-        if same is None:
-            unpaired.append(goods)
-        else:
-            left.remove(same)
-    changed = tuple(
-        GoodsLine(line=line.line, goods=restated(line.goods, goods, true_to_places))
-        for line, goods in zip(left, unpaired, strict=False)
-    )
+    """Pair lines told with those on record: equal in meaning first, then the same goods, then in order.
+
+    What is left over on either side is new or gone.
+    """
+    left, unpaired = list(on_record), list(told)
+    _, left, unpaired = _paired(left, unpaired, _meaning)
+    left, unpaired = _without_nearly_equal(left, unpaired, true_to_places)
+    same_goods, left, unpaired = _paired(left, unpaired, _what_it_is)
+    changed = [*same_goods, *zip(left, unpaired, strict=False)]
     return Pairing(
-        changed=changed,
+        changed=tuple(
+            GoodsLine(line=line.line, goods=restated(line.goods, goods, true_to_places))
+            for line, goods in sorted(changed, key=lambda one: one[0].line)
+        ),
         added=tuple(GoodsLine(line=0, goods=goods) for goods in unpaired[len(left) :]),
         withdrawn=tuple(line.line for line in left[len(unpaired) :]),
     )
+
+
+def _what_it_is(goods: Goods) -> Hashable:
+    return (goods.section, goods.hs, goods.substance, goods.description, goods.origin)
+
+
+def _meaning(goods: Goods) -> Hashable:
+    quantity, value = goods.quantity, goods.value
+    return (
+        _what_it_is(goods),
+        goods.outcome,
+        quantity and (quantity.amount, quantity.unit, quantity.qualifier),
+        value and (value.amount, value.currency),
+    )
+
+
+def _paired(
+    lines: list[GoodsLine], told: list[Goods], key: Callable[[Goods], Hashable]
+) -> tuple[list[tuple[GoodsLine, Goods]], list[GoodsLine], list[Goods]]:
+    """Pair what has the same key, in order, in one pass: what was paired, and what is left on either side."""
+    waiting: dict[Hashable, list[GoodsLine]] = defaultdict(list)
+    for line in reversed(lines):
+        waiting[key(line.goods)].append(line)
+    paired, unpaired = [], []
+    for goods in told:
+        same = waiting[key(goods)]
+        if same:
+            paired.append((same.pop(), goods))
+        else:
+            unpaired.append(goods)
+    used = {line.line for line, _ in paired}
+    return paired, [line for line in lines if line.line not in used], unpaired
+
+
+def _without_nearly_equal(
+    lines: list[GoodsLine], told: list[Goods], true_to_places: int | None
+) -> tuple[list[GoodsLine], list[Goods]]:
+    """Leave out what means the same as far as its source is true: amounts that differ by its rounding only."""
+    if true_to_places is None:
+        return lines, told
+    waiting: dict[Hashable, list[GoodsLine]] = defaultdict(list)
+    for line in lines:
+        waiting[_what_it_is(line.goods)].append(line)
+    paired: set[int] = set()
+    unpaired: list[Goods] = []
+    for goods in told:
+        candidates = waiting[_what_it_is(goods)]
+        same = next((line for line in candidates if is_same_goods(line.goods, goods, true_to_places)), None)
+        if same is None:
+            unpaired.append(goods)
+        else:
+            candidates.remove(same)
+            paired.add(same.line)
+    return [line for line in lines if line.line not in paired], unpaired

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from domain import notice, premise, seizure
+from domain import business, notice, offence, person, premise, seizure
 from domain.attribution import Occasion
 from domain.entry import Entry
 from domain.event import AnyEvent, Command, Event, PersonalEvent, wire_name
@@ -42,6 +42,9 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         _kind(seizure, seizure.SeizureCommand, seizure.SeizureEvent, seizure.Seizure),
+        _kind(offence, offence.OffenceCommand, offence.OffenceEvent, offence.Offence),
+        _kind(person, person.PersonCommand, person.PersonEvent, person.Person),
+        _kind(business, business.BusinessCommand, business.BusinessEvent, business.Business),
         _kind(premise, premise.PremiseCommand, premise.PremiseEvent, premise.Premise),
         _kind(notice, notice.NoticeCommand, notice.NoticeEvent, notice.NoticeOnRecord),
     )
@@ -76,8 +79,15 @@ def encode(event: AnyEvent) -> bytes:
     try:
         _decoders[wire_name(event)].decode(body)
     except msgspec.ValidationError as error:
-        raise Refused(f"A field of {wire_name(event)} does not have the form it needs: {error}.") from None
+        raise Refused(f"A field of {wire_name(event)} does not have the form it needs{_place(error)}.") from None
     return body
+
+
+def _place(error: msgspec.ValidationError) -> str:
+    """Where a value has not the form it needs, and what is expected there; never the value, which may be personal."""
+    told, _, path = str(error).rpartition(" - at ")
+    expected = f", {told[0].lower()}{told[1:]}" if told.startswith("Expected") else ""
+    return f" at {path.strip('`').removeprefix('$.')}{expected}" if path.startswith("`") else ""
 
 
 def decode(name: str, body: bytes) -> AnyEvent:

@@ -7,6 +7,7 @@ is cancelled; it never disappears. Nobody validates a seizure that they recorded
 """
 
 from domain.party import Party
+from domain.place import Place
 from domain.seizure.commands import (
     AddGoods,
     CancelSeizure,
@@ -43,7 +44,7 @@ from domain.seizure.events import (
     SeizureSubmitted,
     SeizureValidated,
 )
-from domain.seizure.particulars import KIND, MOST_LINES, Document, Lines, Place, Plate, Route
+from domain.seizure.particulars import KIND, MOST_LINES, Document, Lines, Plate, Route
 from domain.seizure.rules import decide
 from domain.seizure.state import AUTHORING, CIRCUMSTANCES, Seizure, Status, evolve
 

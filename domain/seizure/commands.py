@@ -1,4 +1,4 @@
-"""What may be asked of a seizure."""
+"""What may be asked of a seizure; only the five facts of a first recording are mandatory."""
 
 from datetime import date
 from typing import Annotated
@@ -21,7 +21,8 @@ from domain.codes import (
 from domain.event import Command
 from domain.goods import Goods
 from domain.party import Party
-from domain.seizure.particulars import MOST_LINES, Document, Place, Plate, Route
+from domain.place import Place
+from domain.seizure.particulars import MOST_LINES, Document, Plate, Route
 
 
 class RecordSeizure(Command, frozen=True, kw_only=True, tag="record-seizure", omit_defaults=True):

@@ -21,7 +21,8 @@ from domain.codes import (
 )
 from domain.event import Event, PersonalEvent
 from domain.goods import Goods
-from domain.seizure.particulars import Document, Lines, Place, Plate, Route
+from domain.place import Place
+from domain.seizure.particulars import Document, Lines, Plate, Route
 
 
 class SeizureRecorded(Event, frozen=True, kw_only=True, tag="seizure.recorded"):
@@ -64,11 +65,12 @@ class GoodsAdded(Event, frozen=True, kw_only=True, tag="seizure.goods-added"):
 
 
 class GoodsCorrected(Event, frozen=True, kw_only=True, tag="seizure.goods-corrected"):
-    """A line of goods turned out to be this."""
+    """A line of goods turned out to be this; `stated` is what its source says where a correction made here stands."""
 
     line: int
     goods: Goods
     reason: Reason
+    stated: Goods | None = None
 
 
 class GoodsWithdrawn(Event, frozen=True, kw_only=True, tag="seizure.goods-withdrawn"):

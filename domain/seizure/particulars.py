@@ -5,23 +5,16 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from domain.codes import Coded, CountryCode, DocumentKind, Line, SubdivisionCode, UnLocode
+from domain.codes import CountryCode, DocumentKind, Line
 from domain.goods import GoodsLine
 
 KIND = "seizure"
 MOST_LINES = 10_000
+UNNAMED_SOURCE = "unnamed"
+"""The source of a seizure that was told by a source which does not say who it is."""
 
 Lines = Annotated[tuple[GoodsLine, ...], Meta(min_length=1, max_length=MOST_LINES)]
 Route = Annotated[tuple[CountryCode, ...], Meta(max_length=30)]
-
-
-class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where: a country, and as close as a code can say it."""
-
-    country: CountryCode
-    locode: UnLocode | None = None
-    subdivision: SubdivisionCode | None = None
-    local: Coded | None = None
 
 
 class Plate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

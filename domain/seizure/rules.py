@@ -8,7 +8,8 @@ from msgspec import UNSET
 
 from domain.attribution import Occasion
 from domain.codes import Reason
-from domain.goods import Goods, GoodsLine, is_same_goods, pair, require_sound_goods
+from domain.day import require_past
+from domain.goods import Goods, GoodsLine, is_same_goods, pair, require_sound_goods, with_changes
 from domain.party import Party
 from domain.refused import Refused
 from domain.seizure.commands import (
@@ -47,7 +48,7 @@ from domain.seizure.events import (
     SeizureSubmitted,
     SeizureValidated,
 )
-from domain.seizure.particulars import MOST_LINES
+from domain.seizure.particulars import MOST_LINES, UNNAMED_SOURCE
 from domain.seizure.state import CIRCUMSTANCES, Seizure, Status
 
 
@@ -57,7 +58,8 @@ def decide(seizure: Seizure | None, command: SeizureCommand, occasion: Occasion)
         case RecordSeizure(), None:
             return tuple(_recorded(command, occasion))
         case RestateSeizure(facts=facts), None:
-            return tuple(_recorded(facts, occasion))
+            # what comes from a source stays known as such, or the next telling would undo corrections made here
+            return tuple(_recorded(msgspec.structs.replace(facts, source=facts.source or UNNAMED_SOURCE), occasion))
         case RecordSeizure(), Seizure():
             raise Refused("This seizure is already on record.")
         case _, None:
@@ -78,7 +80,7 @@ def decide(seizure: Seizure | None, command: SeizureCommand, occasion: Occasion)
 
 
 def _recorded(facts: RecordSeizure, occasion: Occasion) -> Iterator[SeizureEvent]:
-    _require_past(facts.occurred_on, occasion)
+    require_past(facts.occurred_on, "the seizure", occasion)
     for goods in facts.goods:
         require_sound_goods(goods)
     yield SeizureRecorded(
@@ -101,8 +103,7 @@ def _restated(seizure: Seizure, command: RestateSeizure, occasion: Occasion) -> 
     yield from _corrected(told, {field: getattr(facts, field) for field in CIRCUMSTANCES}, reason, occasion)
     pairing = pair(told.goods, facts.goods, command.true_to_places)
     for line in pairing.changed:
-        require_sound_goods(line.goods)
-        yield GoodsCorrected(line=line.line, goods=line.goods, reason=reason)
+        yield _goods_restated(seizure, told, line)
     for offset, line in enumerate(pairing.added, start=1):
         require_sound_goods(line.goods)
         yield GoodsAdded(line=seizure.last_line + offset, goods=line.goods, reason=reason)
@@ -113,10 +114,23 @@ def _restated(seizure: Seizure, command: RestateSeizure, occasion: Occasion) -> 
     for party in facts.parties:
         if party not in told.parties:
             yield _named(party, reason)
+    if seizure.told is not None:
+        still = {(party.party, party.role) for party in facts.parties}
+        for party in told.parties:
+            if (party.party, party.role) not in still:
+                yield PartyWithdrawn(party=party.party, role=party.role, reason=reason)
     if facts.plates != told.plates:
         yield PlatesNoted(plates=facts.plates, reason=reason)
     if facts.documents != told.documents:
         yield DocumentsNoted(documents=facts.documents, reason=reason)
+
+
+def _goods_restated(seizure: Seizure, told: Seizure, line: GoodsLine) -> GoodsCorrected:
+    require_sound_goods(line.goods)
+    stands, before = seizure.line(line.line), told.line(line.line)
+    held = line.goods if stands is None or before is None else with_changes(stands, before, line.goods)
+    stated = None if held == line.goods else line.goods
+    return GoodsCorrected(line=line.line, goods=held, reason=Reason.SOURCE_STATED, stated=stated)
 
 
 def _corrected(
@@ -124,7 +138,7 @@ def _corrected(
 ) -> Iterator[CircumstancesCorrected]:
     changes = {field: value for field, value in told.items() if value is not UNSET and value != getattr(seizure, field)}
     if isinstance(day := changes.get("occurred_on"), date):
-        _require_past(day, occasion)
+        require_past(day, "the seizure", occasion)
     if changes:
         yield msgspec.structs.replace(CircumstancesCorrected(reason=reason), **changes)
 
@@ -196,13 +210,6 @@ def _moved(seizure: Seizure, command: SeizureCommand, occasion: Occasion) -> Ite
             yield SeizureCancelled(reason=reason)
             if remark is not None:
                 yield RemarkMade(text=remark)
-
-
-def _require_past(day: date, occasion: Occasion) -> None:
-    if day > occasion.today:
-        raise Refused("The day of the seizure lies in the future.")
-    if day.year < 1900:
-        raise Refused("The day of the seizure lies before 1900.")
 
 
 def _require_line(seizure: Seizure, number: int) -> Goods:

@@ -21,6 +21,7 @@ from domain.codes import (
 from domain.event import Erased
 from domain.goods import Goods, GoodsLine
 from domain.party import Party
+from domain.place import Place
 from domain.seizure.events import (
     CircumstancesCorrected,
     DocumentsNoted,
@@ -39,7 +40,7 @@ from domain.seizure.events import (
     SeizureSubmitted,
     SeizureValidated,
 )
-from domain.seizure.particulars import Document, Place, Plate, Route
+from domain.seizure.particulars import Document, Plate, Route
 
 
 class Status(StrEnum):
@@ -118,8 +119,8 @@ def evolve(seizure: Seizure | None, event: SeizureEvent | Erased, occasion: Occa
     if isinstance(event, AUTHORING) and occasion.actor:
         stood = msgspec.structs.replace(stood, authors=stood.authors | {occasion.actor})
     if _is_from_source(event):
-        told = stood.told or Seizure()
-        stood = msgspec.structs.replace(stood, told=msgspec.structs.replace(told, **_fold(told, event)))
+        told = stood.told or stood  # a source that speaks first about a record of ours speaks about it as it stands
+        stood = msgspec.structs.replace(stood, told=msgspec.structs.replace(told, **_fold(told, _as_stated(event))))
     return msgspec.structs.replace(stood, **_fold(stood, event))
 
 
@@ -127,6 +128,12 @@ def _is_from_source(event: SeizureEvent | Erased) -> bool:
     if isinstance(event, SeizureRecorded):
         return event.source is not None
     return getattr(event, "reason", None) is Reason.SOURCE_STATED
+
+
+def _as_stated(event: SeizureEvent | Erased) -> SeizureEvent | Erased:
+    if isinstance(event, GoodsCorrected) and event.stated is not None:
+        return msgspec.structs.replace(event, goods=event.stated)
+    return event
 
 
 def _fold(stood: Seizure, event: SeizureEvent | Erased) -> dict[str, object]:

@@ -22,10 +22,12 @@ from pydantic_settings import (
 
 from cli.output import BadInput, Misused
 from cli.processes import write_durably
+from domain.attribution import Purpose, Role
 
 NODE_NAME = r"^[A-Z]{2}[A-Z0-9-]{0,10}$"
+LEGAL_BASIS = r"^[A-Z0-9][A-Z0-9.:/-]{1,39}$"
 NAMELESS = "XX"  # ISO 3166 leaves it to its users: a node that has not been given a name
-IN_FILE = ("node", "role", "nats", "nats_listen")
+IN_FILE = ("node", "role", "nats", "nats_listen", "acting_role", "purpose", "legal_basis")
 
 
 def default_home() -> Path:
@@ -45,6 +47,9 @@ class Settings(BaseSettings):
     database_url: str | None = Field(default=None, repr=False)
     nats_url: str | None = Field(default=None, repr=False)
     user: str | None = None
+    acting_role: Role | None = None
+    purpose: Purpose | None = None
+    legal_basis: str | None = Field(default=None, pattern=LEGAL_BASIS)
     pg_bin: Path | None = None
     node: str = Field(default=NAMELESS, pattern=NODE_NAME)
     role: Literal["nation", "cen"] = "nation"
@@ -154,6 +159,9 @@ def _problem(name: str, message: str, given: dict[str, Any]) -> str:
         "nats_listen": "it is an IP address and a port, as in 0.0.0.0:4222",
         "role": "it is nation or cen",
         "nats": "it is auto, always or never",
+        "acting_role": f"it is one of {', '.join(Role)}",
+        "purpose": f"it is one of {', '.join(Purpose)}",
+        "legal_basis": "it is the code of a statute, as in FR:CUSTOMS-CODE:60",
     }
     return f"{where}: {hints.get(name, message)}."
 

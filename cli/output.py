@@ -24,7 +24,7 @@ PLAIN_WIDTH = 400  # columns when nobody looks: wide enough that no value is cut
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 QUOTED = re.compile(r"'[^']*'")
 TYPED = (  # what cyclopts says of a line it cannot understand, without what was typed: that may be a name
-    (re.compile(r'^Invalid value ".*" for (--?\S+|[A-Z_]+)', re.DOTALL), r"The value for \1 does not fit"),
+    (re.compile(r'^Invalid value ".*" for (--?[\w-]+|[A-Z_]+)', re.DOTALL), r"The value for \1 does not fit"),
     (re.compile(r'unable to convert ".*" into', re.DOTALL), "it cannot be read as"),
     (re.compile(r'^Unknown command ".*?"\.', re.DOTALL), "There is no such verb."),
     (re.compile(r"^Unused Tokens: .*", re.DOTALL), "There are more words on the line than this verb takes."),

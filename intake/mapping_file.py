@@ -1,0 +1,127 @@
+"""Finding and reading a mapping: a TOML file, or the name of one that ncen ships.
+
+What is wrong with it is said in sentences that name the file, the table, the key, and what to do; all of it at once, so
+that a person need not run the import ten times.
+"""
+
+import difflib
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from intake.mapping import Mapping
+
+LARGEST_FILE = 4 * 1024 * 1024
+
+
+class MappingError(Exception):
+    """A mapping cannot be used; the message names file, table and key, and says what to do."""
+
+
+def shipped() -> dict[str, Path]:
+    """The mappings that come with ncen, by name."""
+    folder = Path(str(resources.files("intake"))) / "mappings"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load(mapping: str | Path) -> Mapping:
+    """Read a mapping from a file, or one that ncen ships by its name.
+
+    Raises:
+        MappingError: there is no such file, it is no TOML, or it does not say what a mapping says.
+    """
+    path = Path(mapping)
+    if not path.exists() and str(mapping) in shipped():
+        path = shipped()[str(mapping)]
+    try:
+        with path.open("rb") as file:
+            text = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        known = ", ".join(shipped())
+        raise MappingError(
+            f"The mapping {mapping} cannot be read ({error.strerror}). It is a TOML file, or one of {known}."
+        ) from None
+    if len(text) > LARGEST_FILE:
+        raise MappingError(f"{mapping} is too large for a mapping.")
+    try:
+        told = tomllib.loads(text.decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MappingError(f"{mapping} is not valid TOML: {error}.") from None
+    return read(told, str(mapping))
+
+
+def read(told: dict[str, Any], name: str) -> Mapping:
+    """The mapping that a TOML document tells; `name` is how messages call it."""
+    try:
+        return Mapping.model_validate(told)
+    except ValidationError as error:
+        sentences = list(dict.fromkeys(_sentences(error)))
+        raise MappingError("\n".join(f"{name}: {sentence}" for sentence in sentences)) from None
+
+
+def digest(mapping: Mapping) -> bytes:
+    """32 bytes that stand for everything the mapping says."""
+    return hashlib.sha256(mapping.model_dump_json().encode()).digest()
+
+
+def _sentences(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_url=False, include_input=False):
+        place = tuple(step for step in problem["loc"] if not re.search(r"[\[\]-]", str(step)) or isinstance(step, int))
+        match problem["type"]:
+            case "extra_forbidden":
+                yield _unknown(place)
+            case "missing":
+                yield f"{_table(place[:-1])} needs `{place[-1]}`: {_about(place)}"
+            case _:
+                what = problem["msg"].removeprefix("Value error, ").removesuffix(".")
+                is_key = bool(place) and isinstance(place[-1], str)
+                yield f"{_table(place[:-1])} `{place[-1]}`: {what}." if is_key else f"{_table(place)}: {what}."
+
+
+def _unknown(place: tuple[str | int, ...]) -> str:
+    model = _model(place[:-1])
+    known = list(model.model_fields) if model else []
+    near = difflib.get_close_matches(str(place[-1]), known, n=1)
+    hint = f" (is it `{near[0]}`?)" if near else ""
+    return f"{_table(place[:-1])} has no key `{place[-1]}`{hint}; it knows {', '.join(known)}."
+
+
+def _table(place: tuple[str | int, ...]) -> str:
+    """A place in the file as its header would be written, such as `[goods.quantity]` or `[[check]] number 2`."""
+    names = [str(step) for step in place if isinstance(step, str)]
+    number = next((step for step in place if isinstance(step, int)), None)
+    if not names:
+        return "The mapping"
+    return f"[{'.'.join(names)}]" + ("" if number is None else f" (number {number + 1})")
+
+
+def _about(place: tuple[str | int, ...]) -> str:
+    model = _model(place[:-1])
+    field = model.model_fields.get(str(place[-1])) if model else None
+    about = (field.description if field else None) or "it is missing."
+    return about[0].lower() + about[1:]
+
+
+def _model(place: tuple[str | int, ...]) -> type[BaseModel] | None:
+    """The table that stands at a place of the mapping."""
+    model: type[BaseModel] | None = Mapping
+    for step in place:
+        if isinstance(step, int):
+            continue
+        field = model.model_fields.get(step) if model else None
+        model = next(models(field.annotation), None) if field else None
+    return model
+
+
+def models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401  # an annotation has no type
+    """The tables that an annotation holds, such as `GoodsOf` in `list[GoodsOf]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from models(part)

@@ -57,6 +57,9 @@ def completion(shell: Literal["bash", "zsh", "fish"] = "bash") -> None:
         sys.stdout.write(script)
 
 
+app.register_install_completion_command(group=NODE, help="Install the completion script for your shell.")
+
+
 @app.meta.default
 def _launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],

@@ -84,7 +84,9 @@ class VerificationFailed(Failure):
 # Errors of other rooms and libraries, by name, so that none of them is imported for it. The nearest class counts.
 CODES = {
     "ledger.errors.NotFound": ExitCode.NOT_FOUND,
+    "ledger.errors.Conflict": ExitCode.REFUSED,
     "ledger.errors.Unsafe": ExitCode.UNREACHABLE,
+    "ledger.errors.Damaged": ExitCode.NOT_VERIFIED,
     "psycopg.OperationalError": ExitCode.UNREACHABLE,
     "psycopg.InterfaceError": ExitCode.UNREACHABLE,
     "nats.errors.Error": ExitCode.UNREACHABLE,
@@ -92,7 +94,7 @@ CODES = {
     "msgspec.ValidationError": ExitCode.BAD_INPUT,
     "pydantic_core._pydantic_core.ValidationError": ExitCode.BAD_INPUT,
 }
-CODES_WITH_SENTENCES = {"ledger.errors.NotFound", "ledger.errors.Unsafe"}
+WITH_SENTENCES = ("ledger.errors.",)  # written for people, with nothing recorded in them
 
 
 @dataclass(slots=True)
@@ -198,7 +200,7 @@ def sentence_of(error: BaseException, code: ExitCode) -> str:
     kind = type(error)
     if code is ExitCode.USAGE and kind.__module__.startswith("cyclopts."):
         return _without_words(error)
-    if isinstance(error, Failure | Refused) or f"{kind.__module__}.{kind.__qualname__}" in CODES_WITH_SENTENCES:
+    if isinstance(error, Failure | Refused) or f"{kind.__module__}.".startswith(WITH_SENTENCES):
         return str(error) or kind.__name__
     if code is ExitCode.UNREACHABLE:
         server = "NATS" if kind.__module__.startswith("nats.") else "PostgreSQL"

@@ -7,6 +7,7 @@ changed, then the rest in order, so that one changed row changes one line and a 
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
+from datetime import date
 
 import msgspec
 
@@ -26,6 +27,7 @@ class Goods(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     quantity: Quantity | None = None
     value: Money | None = None
     outcome: Outcome | None = None
+    outcome_on: date | None = None
 
 
 class GoodsLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -98,7 +100,7 @@ def pair(on_record: tuple[GoodsLine, ...], told: Iterable[Goods], true_to_places
     What is left over on either side is new or gone.
     """
     left, unpaired = list(on_record), list(told)
-    _, left, unpaired = _paired(left, unpaired, _meaning)
+    _, left, unpaired = _paired(left, unpaired, meaning)
     left, unpaired = _without_nearly_equal(left, unpaired, true_to_places)
     same_goods, left, unpaired = _paired(left, unpaired, _what_it_is)
     changed = [*same_goods, *zip(left, unpaired, strict=False)]
@@ -116,11 +118,13 @@ def _what_it_is(goods: Goods) -> Hashable:
     return (goods.section, goods.hs, goods.substance, goods.description, goods.origin)
 
 
-def _meaning(goods: Goods) -> Hashable:
+def meaning(goods: Goods) -> Hashable:
+    """What a line says, whatever its spelling: lines with one meaning are duplicates of each other."""
     quantity, value = goods.quantity, goods.value
     return (
         _what_it_is(goods),
         goods.outcome,
+        goods.outcome_on,
         quantity and (quantity.amount, quantity.unit, quantity.qualifier),
         value and (value.amount, value.currency),
     )

@@ -12,224 +12,39 @@ from decimal import Decimal
 
 import msgspec
 
+from cli.demo.wares import DAYS, FIRST_DAY, WARES, WAYS, Nation, Ware
+from domain.assertion import Statement, StatementKind
+from domain.business import BusinessSaid, RegisterBusiness
 from domain.codes import (
     Coded,
-    Concealment,
     ConveyanceKind,
-    CountryCode,
     Detection,
     Direction,
+    DocumentKind,
     HsCode,
+    OffenceType,
     Outcome,
     PartyRole,
     Qualifier,
     Reason,
-    Section,
     SubjectCategory,
 )
 from domain.event import Command
 from domain.goods import Goods
+from domain.identity import Birth, BusinessName, Identifier, IdentifierScheme, IdentityDocument, Nationality, PersonName
+from domain.offence import RecordOffence
+from domain.party import Party
+from domain.person import PersonSaid, RegisterPerson
+from domain.place import Place
 from domain.quantity import Money, Quantity
 from domain.seizure import (
     CancelSeizure,
     CorrectGoods,
-    Party,
-    Place,
     Plate,
     RecordSeizure,
     SubmitSeizure,
     ValidateSeizure,
 )
-
-
-class Nation(msgspec.Struct, frozen=True, kw_only=True):
-    """An invented administration: its node code, name, offices and subdivisions."""
-
-    code: str
-    name: str
-    offices: tuple[tuple[str, str], ...]
-    given: tuple[str, ...]
-    family: tuple[str, ...]
-    trade: tuple[str, ...]
-
-
-AURIA = Nation(
-    code="XA",
-    name="Auria",
-    offices=(("XAPORT", "XA-01"), ("XAAIR1", "XA-01"), ("XAEAST", "XA-02"), ("XARAIL", "XA-03"), ("XAPOST", "XA-01")),
-    given=("Adama", "Bilal", "Chidi", "Dalia", "Emeka", "Farah", "Gamal", "Hawa", "Imani", "Jelani", "Kamau", "Leila"),
-    family=("Okonrau", "Benaliou", "Traorin", "Mensahri", "Diallotte", "Haddadin", "Nwosuke", "Sallohmi", "Abebari"),
-    trade=("Meridian Freight", "Savanna Timber", "Two Rivers Trading", "Harbour Cold Store", "Kestrel Forwarding"),
-)
-BOREA = Nation(
-    code="XB",
-    name="Borea",
-    offices=(("XBSEA1", "XB-AA"), ("XBAIR1", "XB-BB"), ("XBROAD", "XB-CC"), ("XBPOST", "XB-BB")),
-    given=("Aino", "Bogdan", "Clara", "Dmitri", "Elin", "Fyodor", "Greta", "Henrik", "Irina", "Jonas", "Katya", "Lars"),
-    family=("Lindqvara", "Petrovnik", "Novakson", "Virtalainen", "Kowalchik", "Johanssen", "Morozhin", "Bergholt"),
-    trade=("Northgate Logistics", "Amber Coast Imports", "Tundra Parcel", "Polar Tobacco", "Baltmar Shipping"),
-)
-
-
-class Ware(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind of contraband: its codes, its unit and how much of it is usually found (mean of a heavy-tailed spread)."""
-
-    section: Section
-    substance: str
-    hs: str
-    unit: str
-    usual: float
-    places: int
-    price: float
-    origins: tuple[CountryCode, ...]
-    weight: int
-
-
-WARES = (
-    Ware(
-        section=Section.DRUGS,
-        substance="cocaine",
-        hs="293972",
-        unit="KGM",
-        usual=12,
-        places=3,
-        price=38000,
-        origins=("CO", "PE", "EC", "BO"),
-        weight=20,
-    ),
-    Ware(
-        section=Section.DRUGS,
-        substance="heroin",
-        hs="293919",
-        unit="KGM",
-        usual=3,
-        places=3,
-        price=26000,
-        origins=("AF", "IR", "TR"),
-        weight=8,
-    ),
-    Ware(
-        section=Section.DRUGS,
-        substance="cannabis-herb",
-        hs="121190",
-        unit="KGM",
-        usual=30,
-        places=2,
-        price=2100,
-        origins=("MA", "AL", "GH"),
-        weight=22,
-    ),
-    Ware(
-        section=Section.DRUGS,
-        substance="methamphetamine",
-        hs="293943",
-        unit="KGM",
-        usual=6,
-        places=3,
-        price=15000,
-        origins=("MX", "MM", "AF"),
-        weight=8,
-    ),
-    Ware(
-        section=Section.TOBACCO,
-        substance="cigarettes",
-        hs="240220",
-        unit="MIL",
-        usual=240,
-        places=1,
-        price=210,
-        origins=("AE", "BY", "CN", "UA"),
-        weight=24,
-    ),
-    Ware(
-        section=Section.MEDICINES,
-        substance="tramadol",
-        hs="300490",
-        unit="NMP",
-        usual=1800,
-        places=0,
-        price=2,
-        origins=("IN", "CN"),
-        weight=9,
-    ),
-    Ware(
-        section=Section.WILDLIFE,
-        substance="ivory",
-        hs="050710",
-        unit="KGM",
-        usual=18,
-        places=2,
-        price=700,
-        origins=("KE", "TZ", "MZ", "CD"),
-        weight=5,
-    ),
-    Ware(
-        section=Section.WILDLIFE,
-        substance="pangolin-scales",
-        hs="050790",
-        unit="KGM",
-        usual=90,
-        places=1,
-        price=300,
-        origins=("CM", "NG", "CD"),
-        weight=3,
-    ),
-    Ware(
-        section=Section.CURRENCY,
-        substance="banknotes",
-        hs="490700",
-        unit="H87",
-        usual=400,
-        places=0,
-        price=100,
-        origins=("XX",),
-        weight=7,
-    ),
-    Ware(
-        section=Section.INTELLECTUAL_PROPERTY,
-        substance="footwear",
-        hs="640399",
-        unit="PR",
-        usual=300,
-        places=0,
-        price=60,
-        origins=("CN", "TR", "VN"),
-        weight=12,
-    ),
-    Ware(
-        section=Section.WEAPONS,
-        substance="pistol",
-        hs="930200",
-        unit="H87",
-        usual=3,
-        places=0,
-        price=450,
-        origins=("TR", "SK", "US"),
-        weight=4,
-    ),
-    Ware(
-        section=Section.CULTURE,
-        substance="coins",
-        hs="970531",
-        unit="H87",
-        usual=40,
-        places=0,
-        price=35,
-        origins=("SY", "IQ", "LY"),
-        weight=3,
-    ),
-)
-
-FIRST_DAY = date(2024, 1, 1)
-DAYS = 1000
-
-WAYS = {
-    ConveyanceKind.VESSEL: (Concealment.CONTAINER_STRUCTURE, Concealment.AMONG_GOODS, Concealment.HULL),
-    ConveyanceKind.AIRCRAFT: (Concealment.BAGGAGE, Concealment.ON_BODY, Concealment.SWALLOWED),
-    ConveyanceKind.ROAD_VEHICLE: (Concealment.FALSE_COMPARTMENT, Concealment.TANK, Concealment.TYRES),
-    ConveyanceKind.MAIL: (Concealment.MAIL, Concealment.PACKAGING),
-    ConveyanceKind.EXPRESS: (Concealment.PACKAGING, Concealment.INSIDE_GOODS),
-}
 
 
 class Deed(msgspec.Struct, frozen=True, kw_only=True):
@@ -262,6 +77,59 @@ class Inventor:
     def full_name(self) -> str:
         """A name nobody is known to bear."""
         return f"{self._chance.choice(self._nation.given)} {self._chance.choice(self._nation.family)}"
+
+    def people(self, count: int) -> Iterator[Deed]:
+        """Persons with a name, a birth and often a nationality and a passport, each told by one source."""
+        for _ in range(count):
+            said: list[PersonSaid] = [
+                PersonName(full=self.full_name()),
+                Birth(on=date(1950, 1, 1) + timedelta(days=self._chance.randrange(20_000))),
+            ]
+            if self._chance.random() < 0.7:
+                said.append(Nationality(country=self._nation.code))
+            if self._chance.random() < 0.5:
+                number = f"{self._nation.code}{self._chance.randrange(10**7):07d}"
+                said.append(IdentityDocument(kind=DocumentKind.PASSPORT, number=number, country=self._nation.code))
+            statements = tuple(Statement(said=one, kind=StatementKind.FACT, source="declaration") for one in said)
+            yield Deed(
+                record_id=self.record_id(FIRST_DAY), command=RegisterPerson(statements=statements), actor=self.officer()
+            )
+
+    def companies(self, count: int) -> Iterator[Deed]:
+        """Companies with a name and a registration number."""
+        for number in range(count):
+            name = f"{self._chance.choice(self._nation.trade)} {self._chance.choice(('Ltd', 'SA', 'LLC'))} {number + 1}"
+            registration = f"{self._nation.code}-{self._chance.randrange(10**6):06d}"
+            said: tuple[BusinessSaid, ...] = (
+                BusinessName(name=name),
+                Identifier(scheme=IdentifierScheme.REGISTRATION, number=registration, country=self._nation.code),
+            )
+            statements = tuple(Statement(said=one, kind=StatementKind.FACT, source="register") for one in said)
+            yield Deed(
+                record_id=self.record_id(FIRST_DAY),
+                command=RegisterBusiness(statements=statements),
+                actor=self.officer(),
+            )
+
+    def offences(self, share: float) -> Iterator[Deed]:
+        """Offences for a share of the seizures, with their parties; and one in ten without any seizure."""
+        for deed in self._seizures:
+            if self._chance.random() >= share or not isinstance(deed.command, RecordSeizure):
+                continue
+            day = deed.command.occurred_on
+            yield Deed(
+                record_id=self.record_id(day),
+                command=RecordOffence(
+                    offence_type=self._chance.choice((OffenceType.SMUGGLING, OffenceType.NON_DECLARATION)),
+                    office=deed.command.office,
+                    occurred_on=day,
+                    provision=f"{self._nation.code}:CUSTOMS-ACT/{self._chance.randint(40, 60)}",
+                    place=deed.command.place,
+                    seizures=() if self._chance.random() < 0.1 else (deed.record_id,),
+                    parties=deed.command.parties,
+                ),
+                actor=deed.actor,
+            )
 
     def seizures(self, count: int, people: list[uuid.UUID], companies: list[uuid.UUID]) -> Iterator[Deed]:
         """Seizures of the past thousand days, some with a person or company, an account in words, or a plate."""

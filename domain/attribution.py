@@ -11,9 +11,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-UserId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$", description="staff identifier, never a name")]
+UserId = Annotated[
+    str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$(?!\n)", description="staff identifier, never a name")
+]
 LegalBasis = Annotated[
-    str, Meta(pattern=r"^[A-Z0-9][A-Z0-9.:/-]{1,39}$", description="code of a statute or instrument")
+    str, Meta(pattern=r"^[A-Z0-9][A-Z0-9.:/-]{1,39}$(?!\n)", description="code of a statute or instrument")
 ]
 
 

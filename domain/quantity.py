@@ -14,7 +14,7 @@ from domain.codes import CurrencyCode, Qualifier, UnitCode
 from domain.refused import Refused
 
 WrittenNumber = Annotated[
-    str, Meta(pattern=r"^[0-9.,' \u00a0\u202f+\-eE]{1,48}$", description="a number as it was written")
+    str, Meta(pattern=r"^[0-9.,' \u00a0\u202f+\-eE]{1,48}$(?!\n)", description="a number as it was written")
 ]
 
 LARGEST = Decimal(10) ** 18

@@ -86,7 +86,8 @@ def encode(event: AnyEvent) -> bytes:
 def _place(error: msgspec.ValidationError) -> str:
     """Where a value has not the form it needs, and what is expected there; never the value, which may be personal."""
     told, _, path = str(error).rpartition(" - at ")
-    expected = f", {told[0].lower()}{told[1:]}" if told.startswith("Expected") else ""
+    told = told.partition(" matching regex")[0]
+    expected = f" (expected {told.removeprefix('Expected ')})" if told.startswith("Expected") else ""
     return f" at {path.strip('`').removeprefix('$.')}{expected}" if path.startswith("`") else ""
 
 

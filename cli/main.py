@@ -35,12 +35,22 @@ app = App(
     exit_on_error=False,
 )
 NODE = Group("This node", sort_key=1)
+RECORDS = Group("Records", sort_key=2)
 
 # Verbs are named by text, so that only the one that is called is imported.
 app.command("cli.lifecycle:up", name="up", group=NODE, help="Start this node, or what of it does not run.")
 app.command("cli.lifecycle:down", name="down", group=NODE, help="Stop this node; what was recorded stays.")
 app.command("cli.lifecycle:status", name="status", group=NODE, help="Show what runs and how far it has come.")
 app.command("cli.lifecycle:work", name="work", group=NODE, help="Do one part of the node's work until asked to stop.")
+
+for verb, module, words in (
+    ("seizure", "seizures", "Record seizures, correct them, and carry them to validation."),
+    ("offence", "offences", "Record offences, and follow the proceedings."),
+    ("person", "persons", "Put persons on record, and what is said of them."),
+    ("business", "businesses", "Put businesses on record, and what is said of them."),
+    ("premise", "premises", "Put on record on what legal premises data may go to other nodes."),
+):
+    app.command(f"cli.{module}:app", name=verb, group=RECORDS, help=words)
 
 
 @app.command(group=NODE)

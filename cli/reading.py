@@ -1,0 +1,122 @@
+"""How records are read: as they stand or stood, and when what was just written can be seen.
+
+A record is folded from its own entries, so that who has written it sees it at once; lists, searches and figures follow
+what is sealed. A time without a zone is UTC; a day alone means the end of that day.
+"""
+
+import time
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+from cyclopts import Parameter
+
+from cli import output, show
+from cli.acting import opened, require_record
+from cli.output import Misused, NotFound
+from domain.records import fold
+
+if TYPE_CHECKING:
+    from cli.settings import Settings
+    from domain.entry import Entry
+    from ledger.ledger import Ledger
+
+AsOf = Annotated[
+    str | None,
+    Parameter(help="As it stood at a ledger position (1234), day (2024-05-31) or time (2024-05-31T12:00:00Z)."),
+]
+
+
+def moment(text: str | None) -> int | datetime | None:
+    """A ledger position, or a time; a day alone means its end.
+
+    Raises:
+        Misused: it is neither.
+    """
+    if text is None:
+        return None
+    if text.isdecimal():
+        return int(text)
+    try:
+        if len(text) == 10:
+            return datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC) + timedelta(
+                days=1, microseconds=-1
+            )
+        told = datetime.fromisoformat(text)
+    except ValueError:
+        raise Misused(
+            "--as-of is a ledger position (1234), a day (2024-05-31) or a time (2024-05-31T12:00:00Z)."
+        ) from None
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
+
+
+def entries_until(ledger: "Ledger", record_id: UUID, kind: str | None, until: int | datetime | None) -> "list[Entry]":
+    """The entries of a record, oldest first, up to a position or time.
+
+    Raises:
+        NotFound: there is no such record, or it did not exist at that time.
+    """
+    if until is None:
+        return require_record(ledger, record_id, kind)
+    entries = ledger.entries(record_id, until=until)
+    if entries and (kind is None or entries[0].kind == kind):
+        return entries
+    first = require_record(ledger, record_id, kind)[0]
+    begun = f"position {first.position}, {show.when(first.recorded_at)}" if first.position else "a moment ago"
+    raise NotFound(f"This {first.kind} was not on record then: its first entry is of {begun}.")
+
+
+def show_record(record_id: UUID, kind: str | None, as_of: str | None) -> None:
+    """Print a record as it stands, or as it stood at a position or time."""
+    until = moment(as_of)
+    with opened() as (ledger, _):
+        entries = entries_until(ledger, record_id, kind, until)
+    print_record(entries, as_of)
+
+
+def print_record(entries: "list[Entry]", as_of: str | None) -> None:
+    """Print the record that these entries make."""
+    state, last = fold(entries), entries[-1]
+    data = {
+        "id": str(last.record_id),
+        "kind": last.kind,
+        "node": last.node,
+        "version": last.version,
+        "position": last.position,
+        "as_of": as_of,
+        "recorded_at": show.plain(entries[0].recorded_at),
+        "changed_at": show.plain(last.recorded_at),
+        "provenance": show.plain(last.provenance),
+        "record": show.plain(state),
+    }
+    output.show(data, _title(entries, as_of), show.laid_out(show.facts(state)))
+
+
+def _title(entries: "list[Entry]", as_of: str | None) -> str:
+    first, last = entries[0], entries[-1]
+    place = f"position {last.position}" if last.position else "not yet sealed"
+    stood = f"as of {as_of}" if as_of else "as it stands"
+    came = f", received from {last.provenance.peer} under {last.provenance.instrument}" if last.provenance else ""
+    return (
+        f"{first.kind.capitalize()} {first.record_id}\n"
+        f"{stood}: version {last.version}, {place}, node {last.node}{came}\n"
+        f"recorded {show.when(first.recorded_at)}, last changed {show.when(last.recorded_at)}\n"
+    )
+
+
+def shown_in_time(ledger: "Ledger", settings: "Settings", record_id: UUID, version: int, wait_s: float) -> int | None:
+    """Wait until a version of a record is sealed and the projections have reached it: its position, or None."""
+    deadline = time.monotonic() + wait_s
+    try:
+        position = ledger.wait_sealed(record_id, version, wait_s)
+    except TimeoutError:
+        return None
+    is_shown = _reached(settings, position, max(0.0, deadline - time.monotonic()))
+    return position if is_shown else None
+
+
+def _reached(settings: "Settings", position: int, wait_s: float) -> bool:
+    from cli.supervisor import database_url
+    from projections import positions
+
+    return positions.wait_for(database_url(settings), position, wait_s)

@@ -129,13 +129,19 @@ def keep(child: "subprocess.Popen[bytes]") -> "subprocess.Popen[bytes]":
 
 def end(process: Process, *, wait_s: float = 20.0) -> None:
     """Ask a process to stop (SIGTERM), wait, and kill it when it has not stopped within `wait_s`."""
+    for ask in (process.terminate, process.kill):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            ask()
+        if until(lambda: not _lives(process), wait_s=wait_s):
+            return
+    raise Unreachable(f"The process {process.pid} cannot be stopped.")
+
+
+def _lives(process: Process) -> bool:
+    """Tell whether a process has not ended; one that ended and waits for its parent to notice has."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        process.terminate()
-        try:
-            process.wait(wait_s)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(wait_s)
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 class Identity(TypedDict):

@@ -24,7 +24,7 @@ from cli.nats_server import EmbeddedNats
 from cli.output import ExitCode, Unreachable, code_of, sentence_of
 from cli.postgres import EmbeddedPostgres
 from cli.processes import Process, end, find, held, holder, until, write_durably
-from cli.settings import Settings, load
+from cli.settings import NAMELESS, Settings, load
 
 if TYPE_CHECKING:
     import structlog
@@ -213,15 +213,20 @@ class Supervisor:
         if self.postgres is not None:
             self.postgres.start()
             self.postgres.create_database(DATABASE)
-        from ledger.schema import prepare
-
-        prepare(database_url(self.settings))
+        self._prepare_tables()
         self._start_nats_if_wanted()
         self.workers = [Worker(kind, command) for kind, command in self.commands.items()]
         for worker in self.workers:
             self._start(worker)
         if not until(self._all_ready, wait_s=START_WAIT_S) and not self._stop.is_set():
             raise Unreachable(f"The workers do not get ready; the files in {self.settings.log} tell why.")
+
+    def _prepare_tables(self) -> None:
+        """Make or upgrade the tables; the ledger remembers whose it is, once the node has a name."""
+        from ledger import schema
+
+        named = self.settings.node if self.settings.node != NAMELESS else None
+        schema.prepare(database_url(self.settings), node=named)
 
     def _all_ready(self) -> bool:
         """Look after the workers once more and tell whether all work; give up on one that keeps dying."""

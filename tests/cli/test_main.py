@@ -62,8 +62,17 @@ def test_completion_knows_verbs_and_options(shell: str, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(
-    "line",
-    [["sttaus"], ["work"], ["work", "sleep"], ["status", "--colour"], ["status", "Zaphod"], ["up", "--role", "Zaphod"]],
+    "words",
+    [
+        "sttaus",
+        "work",
+        "work sleep",
+        "status --colour",
+        "status Zaphod",
+        "up --role Zaphod",
+        "up --nats-listen",
+        "Zaphod",
+    ],
 )
 def test_a_line_that_makes_no_sense_ends_with_2_and_repeats_nothing(
     words: str, capsys: pytest.CaptureFixture[str]

@@ -168,6 +168,8 @@ class FromColumn(Table):
     """The column."""
     missing: Words | None = None
     """Words that mean "not told" in this column, in place of those of `[file]`. An empty cell is always missing."""
+    remove: Words = ()
+    """Texts that are taken out, such as marks of the writing direction."""
 
     @model_validator(mode="before")
     @classmethod

@@ -212,6 +212,8 @@ class GoodsOf(Table):
     """How much it is worth."""
     outcome: TextFrom | None = None
     """What became of this line: seized, detained, cleared, ..."""
+    outcome_on: DayFrom | None = None
+    """The day on which that was decided."""
     needs: Words = ()
     """The line is told only where none of these columns is missing (or zero)."""
 
@@ -225,6 +227,11 @@ class Personal(Table):
     """Where registration, hull and vehicle numbers stand."""
     documents: Annotated[tuple[DocumentFrom, ...], BeforeValidator(listed)] = ()
     """Where numbers of documents stand."""
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns that tell of persons."""
+        return frozenset(one.column for one in (*self.narrative, *self.plates, *self.documents))
 
 
 class Mapping(Table):

@@ -1,0 +1,195 @@
+"""How commands that wait at the same moment in one process share a flush, and how a lost answer is found out.
+
+One of the waiting threads (the leader) commits for all of them, then hands over to the next that waits. A place that is
+taken fails only the command that wanted it. When the answer to a commit is lost, the same lines are sent once more:
+the server makes them wait for the doubtful transaction, so that its outcome becomes certain.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from ledger import insertion
+from ledger.insertion import InDoubt, Plan, Taken
+from ledger.sessions import Session
+
+MOST_LINES_TOGETHER = 500
+RECONNECT_AFTER_S = (0.0, 0.05, 0.2, 0.5, 1.0)
+
+__all__ = ["Appender", "Plan", "Taken"]
+
+
+class _Waiting:
+    """A thread that waits for a leader to commit its plan, or to lead; without a plan it can only lead."""
+
+    __slots__ = ("fault", "is_done", "plan", "turn")
+
+    def __init__(self, plan: Plan | None) -> None:
+        self.plan = plan
+        self.turn = threading.Lock()
+        self.turn.acquire()  # released by whoever lets this thread go on
+        self.is_done = False
+        self.fault: BaseException | None = None
+
+
+class Appender:
+    """Writes through one session; any number of threads may call it."""
+
+    def __init__(self, database_url: str) -> None:
+        """Connect when first used."""
+        self._database_url = database_url
+        self._session: Session | None = None
+        self._guard = threading.Lock()
+        self._queue: list[_Waiting] = []
+        self._is_led = False
+
+    def close(self) -> None:
+        """Close the session once nobody writes."""
+        with self._leadership():
+            self._drop()
+
+    def append(self, plan: Plan) -> None:
+        """Record the lines of a plan, flushed to disk, together with those that wait at the same moment.
+
+        Raises:
+            Taken: another command took the place; nothing was recorded.
+            psycopg.OperationalError: the server is gone. Whether the plan was recorded shows when it is asked again.
+        """
+        certainly(lambda: self._wait_for(plan))
+
+    def append_all(self, plans: Iterable[Plan]) -> None:
+        """Record all plans in one transaction, while they are still being produced.
+
+        Raises Taken, InDoubt, and whatever the producer raises; what is in doubt is for the caller to find out.
+        """
+        with self._leadership():
+            self._using(lambda session: insertion.copy(session, plans))
+
+    # -- leader and followers
+
+    def _wait_for(self, plan: Plan) -> None:
+        mine = _Waiting(plan)
+        if self._comes_to_lead(mine):
+            self._lead(mine)
+        if mine.fault is not None:
+            raise mine.fault
+
+    def _comes_to_lead(self, mine: _Waiting) -> bool:
+        """Wait until the plan was committed (False) or the thread's turn to lead has come (True)."""
+        with self._guard:
+            if not self._is_led:
+                self._is_led = True
+                return True
+            self._queue.append(mine)
+        mine.turn.acquire()
+        return not mine.is_done
+
+    def _hand_over(self) -> None:
+        with self._guard:
+            if self._queue:
+                self._queue.pop(0).turn.release()
+            else:
+                self._is_led = False
+
+    @contextmanager
+    def _leadership(self) -> Iterator[None]:
+        self._comes_to_lead(_Waiting(None))
+        try:
+            yield
+        finally:
+            self._hand_over()
+
+    def _lead(self, mine: _Waiting) -> None:
+        with self._guard:
+            group = [mine, *self._followers(mine)]
+        try:
+            self._commit(group)
+        finally:
+            self._hand_over()
+            for waiting in group[1:]:
+                waiting.is_done = True
+                waiting.turn.release()
+
+    def _followers(self, mine: _Waiting) -> list[_Waiting]:
+        """Take those who wait off the queue, first come first served, as many as one statement may hold."""
+        taken, lines = 0, 0
+        for waiting in (mine, *self._queue):
+            if waiting.plan is None:
+                break
+            lines += len(waiting.plan.drafts)
+            if taken and lines > MOST_LINES_TOGETHER:
+                break
+            taken += 1
+        followers, self._queue = self._queue[: taken - 1], self._queue[taken - 1 :]
+        return followers
+
+    def _commit(self, group: list[_Waiting]) -> None:
+        """Commit plans together; if they cannot be, each by itself, so that only what conflicts fails."""
+        group = _without_rivals(group)
+        try:
+            self._insert(group)
+        except BaseException as fault:  # noqa: BLE001  # it belongs to the threads whose plans these are
+            if len(group) == 1 or isinstance(fault, InDoubt | psycopg.OperationalError):
+                for waiting in group:
+                    waiting.fault = fault
+                return
+            for waiting in group:
+                try:
+                    self._insert([waiting])
+                except BaseException as own_fault:  # noqa: BLE001  # the same
+                    waiting.fault = own_fault
+
+    def _insert(self, group: list[_Waiting]) -> None:
+        plans = [waiting.plan for waiting in group if waiting.plan is not None]
+        self._using(lambda session: insertion.insert(session, plans))
+
+    def _using(self, write: Callable[[Session], None]) -> None:
+        if self._session is None:
+            self._session = insertion.open_session(self._database_url)
+        try:
+            write(self._session)
+        except InDoubt:
+            self._drop()
+            raise
+
+    def _drop(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+def _without_rivals(group: list[_Waiting]) -> list[_Waiting]:
+    """Fail those who want a place that somebody before them in the group wants: they cannot both have it."""
+    places: set[tuple[bytes, int]] = set()
+    rest = []
+    for waiting in group:
+        first = waiting.plan.drafts[0] if waiting.plan else None
+        if first is not None and (place := (first.record_id, first.version)) in places:
+            waiting.fault = Taken()
+            continue
+        if first is not None:
+            places.add(place)
+        rest.append(waiting)
+    return rest
+
+
+def certainly(write: Callable[[], None]) -> None:
+    """Write, and where the answer is lost write the same again until it is known or the server stays away."""
+    was_in_doubt = False
+    for wait_s in RECONNECT_AFTER_S:
+        time.sleep(wait_s)
+        try:
+            write()
+        except InDoubt:
+            was_in_doubt = True
+        except Taken:
+            raise Taken(was_in_doubt=was_in_doubt) from None
+        except psycopg.OperationalError:
+            if not was_in_doubt:
+                raise
+        else:
+            return
+    raise psycopg.OperationalError("the connection was lost while committing: ask again with the same command id")

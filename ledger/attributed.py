@@ -1,0 +1,51 @@
+"""The attribution of an entry as it is stored: who, in which role, what for, on what legal basis, by which command.
+
+It is a part of its own beside the event, so that an entry can be proven without it. The command id lies in it, so that
+nobody can change unseen by which command an entry was made.
+"""
+
+from uuid import UUID
+
+import msgspec
+
+from domain.attribution import Attribution, LegalBasis, Purpose, Role, UserId
+
+FORMAT_VERSION = b"\x01"
+NO_COMMAND = bytes(16)
+_COMMAND = slice(1, 17)
+_REST = 17
+_MOST_KNOWN = 4_096
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(tuple[UserId, Role, Purpose, LegalBasis])
+_known: dict[bytes, Attribution] = {}
+
+
+def encode_rest(by: Attribution) -> bytes:
+    """Return what follows the command id: a MessagePack array of actor, role, purpose and legal basis."""
+    return _encoder.encode((by.actor, by.role, by.purpose, by.legal_basis))
+
+
+def encode(by: Attribution, command_id: UUID | None) -> bytes:
+    """Return the stored form of an attribution."""
+    return FORMAT_VERSION + (command_id.bytes if command_id else NO_COMMAND) + encode_rest(by)
+
+
+def decode(stored: bytes) -> tuple[Attribution, UUID | None]:
+    """Return who it was, and the command id.
+
+    Raises:
+        ValueError: the bytes are not an attribution.
+    """
+    rest = stored[_REST:]
+    by = _known.get(rest)
+    if by is None or stored[:1] != FORMAT_VERSION:
+        if stored[:1] != FORMAT_VERSION:
+            raise ValueError("the attribution has no form that is known")
+        actor, role, purpose, legal_basis = _decoder.decode(rest)
+        by = Attribution(actor=actor, role=role, purpose=purpose, legal_basis=legal_basis)
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[rest] = by
+    command = stored[_COMMAND]
+    return by, UUID(bytes=command) if command != NO_COMMAND else None

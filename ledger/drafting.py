@@ -1,0 +1,93 @@
+"""From events to lines: encoded, attributed, and sealed where they are personal.
+
+A subject's key in a record is made with the first event that needs it, and recorded in the same transaction.
+"""
+
+import secrets
+from collections.abc import Sequence
+from uuid import UUID
+
+from domain import records
+from domain.attribution import Attribution
+from domain.entry import Entry
+from domain.event import AnyEvent, PersonalEvent, wire_name
+from ledger import attributed, leaf, vault
+from ledger.append import Plan
+from ledger.clock import from_us
+from ledger.line import Draft
+from ledger.stand import Stand
+from ledger.vault import HeldKey, Vault, WrappedKey
+
+
+class Drafting:
+    """Makes the lines of one person's commands at one node."""
+
+    def __init__(self, node: str, vault: Vault, by: Attribution) -> None:
+        """Prepare what stays the same from command to command."""
+        self._node = node
+        self._node_bytes = node.encode("ascii")
+        self._vault = vault
+        self._by = by
+        self._attribution_rest = attributed.encode_rest(by)
+
+    def draft(
+        self, stand: Stand, events: Sequence[AnyEvent], at_us: int, command_id: UUID
+    ) -> tuple[Plan, tuple[Entry, ...]]:
+        """Make the lines and the entries that follow upon a record as it stands.
+
+        Raises:
+            Refused: a value does not have the form its field asks for.
+        """
+        attribution = attributed.FORMAT_VERSION + command_id.bytes + self._attribution_rest
+        recorded_at = from_us(at_us)
+        record_id, version = stand.record_id, stand.version
+        record_bytes = record_id.bytes
+        drafts: list[Draft] = []
+        entries: list[Entry] = []
+        new_keys: list[WrappedKey] = []
+        for event in events:
+            version += 1
+            name = wire_name(event)
+            body = records.encode(event)
+            key_id = None
+            if isinstance(event, PersonalEvent):
+                key = self._key(stand, event.subject_of(record_id), new_keys)
+                names = leaf.pack_names(self._node, name)
+                body = vault.seal(key, leaf.pack_header(record_bytes, version, at_us, True, names), body)  # noqa: FBT003  # packed in the order of the format
+                key_id = key.key_id.bytes
+            drafts.append(
+                Draft(
+                    record_bytes,
+                    version,
+                    at_us,
+                    self._node_bytes,
+                    name.encode("ascii"),
+                    key_id is not None,
+                    body,
+                    attribution,
+                    secrets.token_bytes(leaf.SALT_BYTES),
+                    None,
+                    key_id,
+                )
+            )
+            entries.append(
+                Entry(
+                    record_id=record_id,
+                    version=version,
+                    recorded_at=recorded_at,
+                    node=self._node,
+                    event=event,
+                    by=self._by,
+                    command_id=command_id,
+                )
+            )
+        return Plan(drafts, new_keys), tuple(entries)
+
+    def _key(self, stand: Stand, subject: UUID, new_keys: list[WrappedKey]) -> HeldKey:
+        tag = self._vault.subject_tag(subject)
+        held = stand.keys.get(tag)
+        if held is None:
+            held, wrapped = self._vault.new_key(stand.record_id, subject)
+            stand.keys[tag] = held
+            new_keys.append(wrapped)
+        return held

@@ -1,0 +1,107 @@
+"""The node's secrets, as files in a folder of their own and never in PostgreSQL.
+
+The folder is for its owner alone (0700, files 0600), each file is written whole and flushed before it counts, and
+several processes may open the folder for the first time at once: one of them makes each secret, all of them use it.
+A secret is never made anew once it exists, and never shown.
+"""
+
+import os
+import re
+import secrets
+import tempfile
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from ledger.errors import NotFound, Unsafe
+
+KEY_BYTES = 32
+_EPOCH_FILE = re.compile(r"^epoch-([0-9]{1,9})\.key$")
+
+
+class Keyring:
+    """The secrets of one node: epoch keys, index and intake key, and its own identity."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use `open`."""
+        self.folder = folder
+        self._epochs: dict[int, bytes] = {}
+        self.epoch = max(self._epoch_numbers(), default=1)
+        """The epoch under which new keys are wrapped."""
+        self.epoch_key(self.epoch, create=True)
+        self.index_key = _secret(folder / "index.key")
+        """Makes tags of what must be found without being told."""
+        self.intake_key = _secret(folder / "intake.key")
+        """Makes record ids of what identifies a row in a file."""
+        self.signing_key = Ed25519PrivateKey.from_private_bytes(_secret(folder / "signing.key"))
+        """Signs as this node."""
+        self.box_key = X25519PrivateKey.from_private_bytes(_secret(folder / "box.key"))
+        """Opens what others seal for this node."""
+
+    @classmethod
+    def open(cls, folder: Path) -> "Keyring":
+        """Open the folder; it and each secret are made on first use.
+
+        Raises:
+            Unsafe: others than its owner can read the folder or a secret, or a secret is not whole.
+        """
+        folder = Path(folder).absolute()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_mode & 0o077:
+            if any(folder.glob("*.key")):
+                raise Unsafe(f"Others may enter the keys folder {folder}: give it to its owner alone (chmod 700).")
+            folder.chmod(0o700)  # a new folder, made by hand
+        return cls(folder)
+
+    def epoch_key(self, epoch: int, *, create: bool = False) -> bytes:
+        """Return the key that wraps the subjects' keys of an epoch.
+
+        Raises:
+            NotFound: the epoch's key was destroyed, or never was here.
+        """
+        key = self._epochs.get(epoch)
+        if key is None:
+            path = self.folder / f"epoch-{epoch}.key"
+            if not create and not path.exists():
+                raise NotFound(f"The key of epoch {epoch} is not in the keys folder.")
+            key = self._epochs[epoch] = _secret(path)
+        return key
+
+    def _epoch_numbers(self) -> list[int]:
+        return [int(found[1]) for path in self.folder.iterdir() if (found := _EPOCH_FILE.match(path.name))]
+
+    def __repr__(self) -> str:
+        return f"Keyring({str(self.folder)!r}, epoch {self.epoch})"
+
+
+def _secret(path: Path) -> bytes:
+    """Read a secret of 32 random bytes, or make it: whole, flushed, and never in place of one that exists."""
+    if not path.exists():
+        _make(path)
+    if path.stat().st_mode & 0o077:
+        raise Unsafe(f"Others may read {path}: give it to its owner alone (chmod 600), and think of it as known.")
+    secret = path.read_bytes()
+    if len(secret) != KEY_BYTES:
+        raise Unsafe(f"{path} is not a whole key: restore it from its copy.")
+    return secret
+
+
+def _make(path: Path) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")  # 0600 by mkstemp
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(name, path)  # fails when another process was first
+        except FileExistsError:
+            return
+    finally:
+        Path(name).unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

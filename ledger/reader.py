@@ -1,0 +1,165 @@
+"""Reads the ledger in sealed order: what everything downstream follows.
+
+Positions are gapless, count from 1 and never change. Without keys every personal event reads as `Erased`. A damaged
+entry is never skipped: what precedes it is answered first, and when it is next, `Damaged` is raised with its position.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from uuid import UUID
+
+import psycopg
+
+from domain.entry import Entry
+from ledger import line, schema
+from ledger.errors import Damaged
+from ledger.keyring import Keyring
+from ledger.line import StoredLine
+from ledger.sessions import READ_TIMEOUT_MS, Session, connect
+from ledger.vault import Vault
+
+_FROM = "FROM ledger.sealed s JOIN ledger.entry e ON e.record_id = s.record_id AND e.version = s.version"
+_RANGE = "WHERE s.position > %s AND s.position <= %s ORDER BY s.position"
+_READ = f"SELECT {line.ENTRY_COLUMNS} {_FROM} {_RANGE}"  # our own columns
+_READ_STORED = f"SELECT {line.STORED_COLUMNS} {_FROM} {_RANGE}"  # the same
+_RECORD = f"SELECT {line.ENTRY_COLUMNS} {_FROM} WHERE s.record_id = %s ORDER BY s.version"  # the same
+_HEAD = "SELECT size FROM ledger.seal_state"
+WAKE_AT_LEAST_S = 1.0
+
+T = TypeVar("T")
+
+
+class Reader:
+    """Reads sealed entries through a session of its own; threads take turns."""
+
+    def __init__(self, database_url: str, vault: Vault) -> None:
+        """Use `open`."""
+        self._database_url = database_url
+        self.vault = vault
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._waiting_lock = threading.Lock()
+        self._listener: Session | None = None
+
+    @classmethod
+    def open(cls, database_url: str, *, keys: Path | None) -> Self:
+        """Open the ledger for reading; `keys` is the node's keys folder, None to read what names no one.
+
+        Raises:
+            psycopg.OperationalError: the server cannot be reached.
+            Unsafe: the keys are not those of this ledger.
+        """
+        keyring = None if keys is None else Keyring.open(keys)
+        reader = cls(database_url, Vault(keyring))
+        session = reader._session = connect(database_url, statement_timeout_ms=READ_TIMEOUT_MS)
+        try:
+            schema.prepare_session(session)
+            if keyring is not None:
+                schema.bind_keys(session, keyring)
+        except BaseException:
+            reader.close()
+            raise
+        return reader
+
+    def head(self) -> int:
+        """Return the highest sealed position, 0 when nothing is sealed."""
+        return self._asking(_head)
+
+    def read(self, after: int, limit: int) -> list[Entry]:
+        """Return the entries at positions after + 1 and on, at most `limit`, opened and decoded.
+
+        Raises:
+            Damaged: the entry at after + 1 does not fit.
+        """
+        return self._asking(lambda session: self._entries(session, _READ, (after, after + limit)))
+
+    def read_stored(self, after: int, limit: int) -> list[StoredLine]:
+        """Return the lines at positions after + 1 and on, as they are stored, with everything a proof needs."""
+        rows = self._asking(lambda session: _rows(session, _READ_STORED, (after, after + limit)))
+        return [line.stored_line(row) for row in rows]
+
+    def record(self, record_id: UUID) -> list[Entry]:
+        """Return the sealed entries of a record, by version.
+
+        Raises:
+            Damaged: its first entry does not fit.
+        """
+        return self._asking(lambda session: self._entries(session, _RECORD, (record_id,)))
+
+    def wait(self, after: int, timeout_seconds: float) -> int:
+        """Wait until something is sealed beyond a position, or the time is over; return the head."""
+        deadline = monotonic() + timeout_seconds
+        with self._waiting_lock:
+            listener = self._listening()
+            while True:
+                try:
+                    head = _head(listener)
+                    left = deadline - monotonic()
+                    if head > after or left <= 0:
+                        return head
+                    for _ in listener.notifies(timeout=min(left, WAKE_AT_LEAST_S), stop_after=1):
+                        pass
+                except psycopg.OperationalError:
+                    self._listener = None
+                    listener.close()
+                    raise
+
+    def _listening(self) -> Session:
+        if self._listener is None or self._listener.closed:
+            self._listener = connect(self._database_url, statement_timeout_ms=READ_TIMEOUT_MS)
+            self._listener.execute(f"LISTEN {schema.CHANNEL}".encode())
+        return self._listener
+
+    def _entries(self, session: Session, query: str, parameters: tuple[Any, ...]) -> list[Entry]:
+        rows = _rows(session, query, parameters)
+        key_ids = {row[line.KEY_ID] for row in rows}
+        key_ids.discard(None)
+        keys = self.vault.find(session, key_ids) if key_ids else {}
+        entries: list[Entry] = []
+        try:
+            for row in rows:
+                entries.append(line.entry(row, keys))  # noqa: PERF401  # what precedes a damaged one is answered
+        except Damaged:
+            if not entries:
+                raise
+        return entries
+
+    def _asking(self, ask: Callable[[Session], T]) -> T:
+        """Ask the server; a session the server has closed meanwhile is replaced once: reading is harmless."""
+        with self._lock:
+            for is_last in (False, True):
+                if self._session is None or self._session.closed:
+                    self._session = connect(self._database_url, statement_timeout_ms=READ_TIMEOUT_MS)
+                try:
+                    return ask(self._session)
+                except psycopg.OperationalError:
+                    if is_last or not self._session.closed:
+                        raise
+        raise AssertionError("the second try returns or raises")
+
+    def close(self) -> None:
+        """Close the sessions."""
+        for session in (self._session, self._listener):
+            if session is not None:
+                session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _rows(session: Session, query: str, parameters: Iterable[Any]) -> list[tuple[Any, ...]]:
+    return session.cursor(binary=True).execute(query.encode(), tuple(parameters), prepare=True).fetchall()
+
+
+def _head(session: Session) -> int:
+    row = session.execute(_HEAD, prepare=True).fetchone()
+    return 0 if row is None else int(row[0])

@@ -1,0 +1,86 @@
+"""How the tables are asked: in one snapshot, as of a ledger position, with words that are checked before they are used.
+
+Every answer names the position it holds for. The tables are locked against being swapped before the snapshot is taken,
+so that a rebuild cannot change them between two questions of one answer. What cannot be answered is refused with a
+sentence and never answered in part.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import pq, sql
+from psycopg.rows import tuple_row
+
+from projections.catalogue import PROJECTIONS
+from projections.projection import Cursor
+
+AnyConnection = psycopg.Connection[Any]
+
+
+class Unanswerable(Exception):  # noqa: N818  # an answer, not a fault
+    """The question cannot be answered as it stands; the message is a sentence for the person who asked."""
+
+
+class NotReady(Unanswerable):
+    """The tables are not there yet, or are being rebuilt in another shape: ask again in a while."""
+
+
+@contextmanager
+def snapshot(connection: AnyConnection, *names: str) -> Iterator[tuple[Cursor, int]]:
+    """One consistent view of the tables of these projections, and the position up to which all of them have come.
+
+    Raises:
+        NotReady: no projector has made the tables yet.
+        RuntimeError: the connection is in a transaction of its own, whose view may be an older one.
+    """
+    if connection.info.transaction_status != pq.TransactionStatus.IDLE:
+        raise RuntimeError("a snapshot needs a connection without a transaction in progress")
+    try:
+        with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            cursor.execute("SET LOCAL statement_timeout = '60s'")
+            cursor.execute(_lock(names))
+            cursor.execute(
+                "SELECT min(position), count(*) FROM read.position WHERE NOT is_fresh AND name = ANY(%s)", [list(names)]
+            )
+            position, found = cursor.fetchone() or (None, 0)
+            if found != len(names):
+                raise NotReady("The tables have not been made yet: start the projector and ask again.")
+            yield cursor, position
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName):
+        raise NotReady("The tables are being made or rebuilt: ask again in a while.") from None
+    except psycopg.errors.QueryCanceled:
+        raise Unanswerable("The question took longer than a minute: ask a narrower one.") from None
+
+
+def _lock(names: Sequence[str]) -> sql.Composed:
+    tables = sorted({table.name for name in names for table in PROJECTIONS[name].TABLES})
+    every = sql.SQL(", ").join(sql.SQL("read.{}").format(sql.Identifier(table)) for table in ("position", *tables))
+    return sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(every)
+
+
+def pinned(as_of: int | None, position: int) -> int:
+    """The position that an answer holds for.
+
+    Raises:
+        Unanswerable: the tables have not come so far, or there is no such position.
+    """
+    if as_of is None:
+        return position
+    if as_of < 0:
+        raise Unanswerable("A ledger position is a whole number from 0 on.")
+    if as_of > position:
+        raise Unanswerable(f"The tables have reached position {position} of the ledger, not {as_of} yet.")
+    return as_of
+
+
+def holding(alias: str, as_of: int | None) -> sql.Composable:
+    """The condition that a row of open facts held at a position; None asks for what stands now."""
+    row = sql.Identifier(alias)
+    if as_of is None:
+        return sql.SQL("{}.until_position IS NULL").format(row)
+    return sql.SQL(
+        "{row}.from_position <= {at} AND ({row}.until_position IS NULL OR {row}.until_position > {at})"
+    ).format(row=row, at=sql.Literal(as_of))

@@ -1,0 +1,116 @@
+"""Fresh tables: made, filled beside the serving ones, indexed, and put in their place.
+
+Nothing here holds a writing transaction open for longer than a batch takes, since that would hold up the sealer:
+indexes are built concurrently, and the swap is one short transaction that gives way to readers and is tried again.
+After a crash the fresh tables go on from the position they had committed.
+"""
+
+from psycopg import errors, sql
+
+from projections.positions import Connection
+from projections.projection import Cursor, Projection
+from projections.slot import Slot
+
+SWAP_WAIT = "500ms"
+"""How long the swap waits for readers to finish, and they for it, before it gives way."""
+
+
+def make_serving(slot: Slot, projection: Projection) -> None:
+    """Make the tables of a projection that has none yet, at position zero, ready to serve."""
+    with slot.transaction() as cursor:
+        _make(cursor, projection)
+        for table in projection.TABLES:
+            for index in table.indexes:
+                cursor.execute(index.encode())
+        cursor.execute(
+            "INSERT INTO read.position (name, is_fresh, version, position, tables) VALUES (%s, false, %s, 0, %s)",
+            [projection.NAME, projection.VERSION, [table.name for table in projection.TABLES]],
+        )
+
+
+def make_fresh(slot: Slot, projection: Projection) -> None:
+    """Make empty fresh tables without their indexes, in place of any that were left."""
+    with slot.transaction() as cursor:
+        _make(cursor, projection)
+        cursor.execute(
+            "UPDATE read.position SET version = %s, position = 0, tables = %s WHERE name = %s AND is_fresh",
+            [projection.VERSION, [table.name for table in projection.TABLES], projection.NAME],
+        )
+
+
+def _make(cursor: Cursor, projection: Projection) -> None:
+    for table in projection.TABLES:
+        cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(table.name)))
+        cursor.execute(table.definition.encode())
+
+
+def build_next_index(connection: Connection, slot: Slot, projection: Projection) -> bool:
+    """Build one index that the fresh tables still lack, then gather statistics; False when none is lacking."""
+    for table in projection.TABLES:
+        for index in table.indexes:
+            name = index.split()[2]
+            if not _is_built(connection, slot.schema, name):
+                _build(connection, slot.schema, name, index)
+                return True
+    return False
+
+
+def gather_statistics(connection: Connection, slot: Slot, projection: Projection) -> None:
+    """Let the planner know the fresh tables before anybody reads them."""
+    for table in projection.TABLES:
+        connection.execute(sql.SQL("ANALYZE {}.{}").format(sql.Identifier(slot.schema), sql.Identifier(table.name)))
+
+
+def _is_built(connection: Connection, schema: str, name: str) -> bool:
+    found = connection.execute(
+        "SELECT indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid"
+        " WHERE relname = %s AND relnamespace = %s::regnamespace",
+        [name, schema],
+    ).fetchone()
+    if found == (False,):  # left half-built by a crash
+        connection.execute(sql.SQL("DROP INDEX {}.{}").format(sql.Identifier(schema), sql.Identifier(name)))
+    return found == (True,)
+
+
+def _build(connection: Connection, schema: str, name: str, index: str) -> None:
+    connection.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(schema)))
+    connection.execute("SET statement_timeout = 0")
+    connection.execute("SET lock_timeout = 0")  # it waits for old snapshots to go, and holds up nobody meanwhile
+    try:
+        connection.execute(index.replace(f"INDEX {name}", f"INDEX CONCURRENTLY {name}", 1).encode())
+    finally:
+        connection.execute("RESET search_path")
+        connection.execute("SET statement_timeout = '60s'")
+        connection.execute("SET lock_timeout = '5s'")
+
+
+def swap(slot: Slot, projection: Projection) -> bool:
+    """Put the fresh tables in place of the serving ones; False when readers were in the way, to be tried again."""
+    try:
+        with slot.transaction() as cursor:
+            cursor.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(SWAP_WAIT))
+            _swap(cursor, projection)
+    except (errors.LockNotAvailable, errors.DeadlockDetected):
+        return False
+    return True
+
+
+def _swap(cursor: Cursor, projection: Projection) -> None:
+    cursor.execute("SELECT tables FROM read.position WHERE name = %s AND NOT is_fresh", [projection.NAME])
+    (old,) = cursor.fetchone() or ([],)
+    for name in sorted(old):
+        cursor.execute(sql.SQL("DROP TABLE IF EXISTS read.{}").format(sql.Identifier(name)))
+    for table in projection.TABLES:
+        cursor.execute(sql.SQL("ALTER TABLE read_fresh.{} SET SCHEMA read").format(sql.Identifier(table.name)))
+    for statement in (
+        "DELETE FROM read.position WHERE name = %s AND NOT is_fresh",
+        "UPDATE read.position SET is_fresh = false WHERE name = %s",
+        "DELETE FROM read.parked WHERE projection = %s AND NOT is_fresh",
+        "UPDATE read.parked SET is_fresh = false WHERE projection = %s",
+        (
+            "INSERT INTO read.retelling SELECT projection, false, record_id, position FROM read.retelling"
+            " WHERE projection = %s AND is_fresh ON CONFLICT DO NOTHING"
+        ),
+        "DELETE FROM read.retelling WHERE projection = %s AND is_fresh",
+    ):
+        cursor.execute(statement, [projection.NAME])

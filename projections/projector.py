@@ -1,0 +1,128 @@
+"""The projector: keeps every projection in step with the sealed ledger, and rebuilds it when its code has changed.
+
+One thread and one connection for each projection, and one runner for each in all processes (an advisory lock).
+Following live, catching up and rebuilding are the same step: read a batch, apply it, commit it with the position. A
+runner never gives up: what is wrong with the server or the connection is waited out with a bounded back-off, and it
+starts again from the position in the database, so that kill -9 at any moment repeats nothing and loses nothing.
+"""
+
+import logging
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from projections import fresh, positions
+from projections.catalogue import PROJECTIONS
+from projections.feed import Feed
+from projections.positions import Connection
+from projections.projection import Projection
+from projections.slot import Slot, connect, take
+
+POLL_S = 0.5
+LOCK_POLL_S = 1.0
+FIRST_BACK_OFF_S = 0.1
+LONGEST_BACK_OFF_S = 5.0
+log = logging.getLogger(__name__)
+
+
+def run(
+    database_url: str, *, keys: Path | None, stop: threading.Event, projections: Iterable[Projection] | None = None
+) -> None:
+    """Keep projections (all, unless given) in step until told to stop; without keys personal events are left out."""
+    feed = Feed(database_url, keys)
+    chosen = tuple(PROJECTIONS.values() if projections is None else projections)
+    runners = [Runner(projection, database_url, feed, stop) for projection in chosen]
+    threads = [
+        threading.Thread(target=feed.watch, args=[stop], name="watch"),
+        *(threading.Thread(target=runner.run, name=runner.name) for runner in runners),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    feed.close()
+
+
+class Runner:
+    """Keeps one projection in step."""
+
+    def __init__(self, projection: Projection, database_url: str, feed: Feed, stop: threading.Event) -> None:
+        """Name the projection and where its entries come from and its rows go."""
+        self.name = projection.NAME
+        self._projection = projection
+        self._database_url = database_url
+        self._feed = feed
+        self._stop = stop
+
+    def run(self) -> None:
+        """Serve until told to stop; whatever fails is logged by its type alone and tried again."""
+        back_off_s = FIRST_BACK_OFF_S
+        while not self._stop.is_set():
+            try:
+                with connect(self._database_url, self.name) as connection:
+                    if self._taken(connection):
+                        serving, building = self._slots(connection)
+                        while not self._stop.is_set():
+                            self.step(connection, serving, building)
+                            back_off_s = FIRST_BACK_OFF_S
+            except Exception as error:  # noqa: BLE001  # a projection never gives up
+                log.warning("projection %s waits after %s", self.name, type(error).__name__)
+                self._stop.wait(back_off_s)
+                back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)
+
+    def _taken(self, connection: Connection) -> bool:
+        positions.prepare(connection)
+        while not self._stop.is_set():
+            if take(connection, self.name):
+                return True
+            self._stop.wait(LOCK_POLL_S)
+        return False
+
+    def _slots(self, connection: Connection) -> tuple[Slot, Slot]:
+        serving = Slot(connection, self._feed, self._projection, is_fresh=False)
+        building = Slot(connection, self._feed, self._projection, is_fresh=True)
+        serving.look()
+        if serving.position is None:
+            fresh.make_serving(serving, self._projection)
+        return serving, building
+
+    def step(self, connection: Connection, serving: Slot, building: Slot) -> None:
+        """Do the next piece of work, or wait for some; each piece is short and leaves everything consistent."""
+        serving.look()
+        building.look()
+        if building.version not in (None, self._projection.VERSION) or (
+            building.position is None and serving.version != self._projection.VERSION
+        ):
+            positions.start_fresh(connection, self._projection)
+            return
+        has_worked = serving.version == self._projection.VERSION and self._follow(serving)
+        if building.position is not None:
+            self._build(connection, serving, building)
+        elif not has_worked:
+            self._feed.await_more(serving.position or 0, POLL_S)
+
+    def _follow(self, slot: Slot) -> bool:
+        batch = self._feed.read(slot.position or 0)
+        if batch:
+            slot.advance(batch)
+        return slot.retell_asked() or bool(batch)
+
+    def _build(self, connection: Connection, serving: Slot, building: Slot) -> None:
+        """Bring fresh tables one piece nearer to serving: made, filled, indexed, filled up, swapped in."""
+        if building.position == -1:
+            self._feed.forget()
+            fresh.make_fresh(building, self._projection)
+            return
+        batch = self._feed.read(building.position or 0)
+        if batch:
+            building.advance(batch)
+            return
+        if building.retell_asked():
+            return
+        if fresh.build_next_index(connection, building, self._projection):
+            return
+        if (building.position or 0) < (serving.position or 0):
+            return
+        fresh.gather_statistics(connection, building, self._projection)
+        if not fresh.swap(building, self._projection):
+            self._stop.wait(POLL_S)

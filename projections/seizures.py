@@ -1,0 +1,206 @@
+"""Seizures and their lines of goods: open facts only, each with the positions between which it held.
+
+`seizure` has one row for each statement of the circumstances, `seizure_line` one for each statement of a line. Both
+say since which ledger position (`from_position`) and until which (`until_position`, null while it stands), so that
+search and figures can be asked as of any past position. Nothing here names anyone: personal events are not listened to.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from domain.entry import Entry
+from domain.flags import flags
+from domain.goods import Goods
+from domain.seizure import Seizure
+from projections.folding import Chain, Folding, Origin
+from projections.projection import Cursor, Past, Table, open_names
+from projections.rows import NO_DAY, History
+
+NAME = "seizures"
+VERSION = 1
+NAMES = open_names("seizure")
+
+CIRCUMSTANCES = (
+    "kind",
+    "office",
+    "country",
+    "subdivision",
+    "locode",
+    "local_list",
+    "local_code",
+    "occurred_on",
+    "listed_on",
+    "direction",
+    "detection",
+    "concealment",
+    "conveyance",
+    "route",
+    "status",
+    "source",
+    "flags",
+    "node",
+    "peer",
+    "instrument",
+    "handling",
+)
+GOODS = (
+    "section",
+    "hs",
+    "hs_edition",
+    "substance",
+    "substance_list",
+    "substance_edition",
+    "description",
+    "description_list",
+    "description_edition",
+    "origin",
+    "outcome",
+    "outcome_on",
+    "unit",
+    "quantity",
+    "qualifier",
+    "value",
+    "currency",
+)
+
+_SEIZURE = Table(
+    "seizure",
+    """CREATE TABLE seizure (
+        record_id uuid NOT NULL, from_position bigint NOT NULL, until_position bigint, version integer NOT NULL,
+        recorded_at timestamptz NOT NULL,
+        kind text, office text, country text, subdivision text, locode text, local_list text, local_code text,
+        occurred_on date, listed_on date NOT NULL, direction text, detection text, concealment text, conveyance text,
+        route text[] NOT NULL, status text NOT NULL, source text, flags text[] NOT NULL,
+        node text NOT NULL, peer text, instrument text, handling text,
+        PRIMARY KEY (record_id, from_position))""",
+    (
+        "CREATE INDEX seizure_newest ON seizure (listed_on, record_id) WHERE until_position IS NULL",
+        "CREATE INDEX seizure_office ON seizure (office, listed_on, record_id) WHERE until_position IS NULL",
+        "CREATE INDEX seizure_country ON seizure (country, listed_on, record_id) WHERE until_position IS NULL",
+    ),
+)
+_LINE = Table(
+    "seizure_line",
+    """CREATE TABLE seizure_line (
+        record_id uuid NOT NULL, line integer NOT NULL, from_position bigint NOT NULL, until_position bigint,
+        version integer NOT NULL, recorded_at timestamptz NOT NULL,
+        section text NOT NULL, hs text, hs_edition text, substance text, substance_list text, substance_edition text,
+        description text, description_list text, description_edition text, origin text, outcome text,
+        outcome_on date, unit text, quantity numeric, qualifier text, value numeric, currency text,
+        PRIMARY KEY (record_id, line, from_position))""",
+    (
+        "CREATE INDEX seizure_line_hs ON seizure_line (hs text_pattern_ops) WHERE until_position IS NULL",
+        "CREATE INDEX seizure_line_substance ON seizure_line (substance) WHERE until_position IS NULL",
+    ),
+)
+
+
+def _slim(seizure: Seizure) -> Seizure:
+    """Without what only `decide` needs: who wrote it, and the source's own telling."""
+    if seizure.told is None and not seizure.authors:
+        return seizure
+    return msgspec.structs.replace(seizure, told=None, authors=frozenset())
+
+
+FOLDING = Folding("seizure", "seizure_state", _slim)
+TABLES = (_SEIZURE, _LINE, FOLDING.table)
+
+
+def apply(cursor: Cursor, entries: Sequence[Entry], past: Past) -> None:
+    """Bring circumstances and lines from before these entries to after them."""
+    seizures = History("seizure", ("record_id",), CIRCUMSTANCES)
+    lines = History("seizure_line", ("record_id", "line"), GOODS)
+    for chain in FOLDING.chains(cursor, entries, past):
+        _tell_circumstances(seizures, chain)
+        _tell_lines(lines, chain)
+    seizures.write(cursor)
+    lines.write(cursor)
+
+
+def _tell_circumstances(history: History, chain: Chain) -> None:
+    key = (chain.record_id,)
+    stood: tuple[Any, ...] | None = None
+    if chain.before is not None:
+        stood = _circumstances(chain.before.state, chain.before.origin)
+        history.stands(key)
+    for entry, origin, state in chain.steps:
+        facts = _circumstances(state, origin)
+        if facts != stood:
+            history.tell(key, (entry.position or 0, entry.version, entry.recorded_at), facts)
+            stood = facts
+
+
+def _tell_lines(history: History, chain: Chain) -> None:
+    before: tuple[Any, ...] = ()
+    stood: dict[int, Goods] = {}
+    if chain.before is not None:
+        before = chain.before.state.goods
+        stood = {line.line: line.goods for line in before}
+        for number in stood:
+            history.stands((chain.record_id, number))
+    for entry, _origin, state in chain.steps:
+        if state.goods is before:
+            continue
+        before = state.goods
+        told = {line.line: line.goods for line in before}
+        place = (entry.position or 0, entry.version, entry.recorded_at)
+        for number in stood.keys() - told.keys():
+            history.tell((chain.record_id, number), place, None)
+        for number, goods in told.items():
+            if stood.get(number) != goods:
+                history.tell((chain.record_id, number), place, _goods(goods))
+        stood = told
+
+
+def _circumstances(seizure: Seizure, origin: Origin) -> tuple[Any, ...]:
+    place = seizure.place
+    local = place.local if place else None
+    return (
+        seizure.kind,
+        seizure.office,
+        place.country if place else None,
+        place.subdivision if place else None,
+        place.locode if place else None,
+        local.list if local else None,
+        local.code if local else None,
+        seizure.occurred_on,
+        seizure.occurred_on or NO_DAY,
+        seizure.direction,
+        seizure.detection,
+        seizure.concealment,
+        seizure.conveyance,
+        list(seizure.route),
+        seizure.status,
+        seizure.source,
+        sorted({flag.code.value for flag in flags(seizure)}),
+        origin.node,
+        origin.peer,
+        origin.instrument,
+        origin.handling,
+    )
+
+
+def _goods(goods: Goods) -> tuple[Any, ...]:
+    hs, substance, description = goods.hs, goods.substance, goods.description
+    quantity, value = goods.quantity, goods.value
+    return (
+        goods.section,
+        hs.digits if hs else None,
+        hs.edition if hs else None,
+        substance.code if substance else None,
+        substance.list if substance else None,
+        substance.edition if substance else None,
+        description.code if description else None,
+        description.list if description else None,
+        description.edition if description else None,
+        goods.origin,
+        goods.outcome,
+        goods.outcome_on,
+        quantity.unit if quantity else None,
+        quantity.amount if quantity else None,
+        quantity.qualifier if quantity else None,
+        value.amount if value else None,
+        value.currency if value else None,
+    )

@@ -1,0 +1,1 @@
+"""What the rules promise: given/when/then for every command, laws over random histories, stored forms for ever."""

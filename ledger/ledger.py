@@ -35,7 +35,7 @@ from ledger.sessions import Sessions, connect
 from ledger.stand import Stand, load
 from ledger.vault import Vault
 
-__all__ = ["Asked", "Ledger", "Reader", "Recorded", "StoredLine"]
+__all__ = ["Asked", "Ledger", "Reader", "Recorded", "Stand", "StoredLine"]
 
 MOST_TRIES = 20
 """How often a command is decided anew because another was quicker."""
@@ -58,6 +58,8 @@ class Ledger:
         """Use `open`."""
         self.node = node
         self.vault = Vault(keyring)
+        self.intake_key = keyring.intake_key
+        """Makes record ids of what identifies a row in a file."""
         self._clock = Clock()
         self._sessions = Sessions(database_url, connections)
         self._appender = Appender(database_url)
@@ -145,6 +147,14 @@ class Ledger:
     def state(self, record_id: UUID, kind: str) -> Any | None:  # noqa: ANN401  # the state of whichever kind was asked for
         """Return a record as it stands, None when there is no record of this kind under this id."""
         return records.fold(self.entries(record_id, kind=kind))
+
+    def stands(self, record_ids: Sequence[UUID]) -> dict[UUID, Stand]:
+        """Return how many records stand, in one query; those that do not exist stand with nothing.
+
+        Raises:
+            Damaged: the bytes of an entry or key do not fit.
+        """
+        return self._stands(list(record_ids))
 
     def wait_sealed(self, record_id: UUID, version: int, timeout_seconds: float) -> int:
         """Wait until an entry is sealed; return its position.

@@ -20,12 +20,20 @@ IDLE_PAUSE_S = 0.04
 BUSY_PAUSE_S = 0.015  # so that a batch is worth its flush
 LONGEST_BACK_OFF_S = 5.0
 
-_STATE = "SELECT size, reached_xid::text::bigint, reached_ordinal, frontier, is_restored FROM ledger.seal_state"
+_STATE = """
+    SELECT c.system_identifier = t.system_identifier, t.size, t.reached_xid::text::bigint, t.reached_ordinal,
+           t.frontier, t.is_restored
+    FROM ledger.seal_state t, pg_control_system() c
+"""
 _LINES = """
     SELECT e.xid, e.ordinal, uuid_send(e.record_id), e.version, timestamptz_send(e.recorded_at), e.node, e.name,
            e.personal, e.body, e.attribution, e.attribution_salt, e.attribution_hash
     FROM ledger.entry e
-    WHERE (e.xid, e.ordinal) > (%s::bigint::text::xid8, %s) AND e.xid < pg_snapshot_xmin(pg_current_snapshot())
+    WHERE (e.xid, e.ordinal) > (%s::bigint::text::xid8, %s)
+"""
+_ENDED = " AND e.xid < pg_snapshot_xmin(pg_current_snapshot())"
+_CERTAIN = """
+    AND (e.xid < pg_snapshot_xmin(pg_current_snapshot()) OR e.xid >= pg_snapshot_xmax(pg_current_snapshot()))
 """
 _NOT_SEALED = """
     AND NOT EXISTS (SELECT FROM ledger.sealed s WHERE s.record_id = e.record_id AND s.version = e.version)
@@ -35,13 +43,25 @@ _MOVE = """
     UPDATE ledger.seal_state SET size = %s, reached_xid = %s::bigint::text::xid8, reached_ordinal = %s, frontier = %s
     WHERE size = %s AND reached_xid = %s::bigint::text::xid8 AND reached_ordinal = %s
 """
+_ADOPT = """
+    UPDATE ledger.seal_state t
+    SET system_identifier = c.system_identifier, is_restored = true, reached_ordinal = -1,
+        reached_xid = pg_snapshot_xmin(pg_current_snapshot())
+    FROM pg_control_system() c WHERE c.system_identifier <> t.system_identifier
+    RETURNING t.reached_xid::text::bigint
+"""
+_NUMBERING = """
+    INSERT INTO ledger.numbering (first_position, system_identifier)
+    SELECT size + 1, system_identifier FROM ledger.seal_state
+"""
 _COPY = "COPY ledger.sealed (position, xid, ordinal, record_id, version, leaf) FROM STDIN (FORMAT BINARY)"
 _SUBTREES = "INSERT INTO ledger.subtree (level, number, hash) SELECT * FROM unnest(%s::int2[], %s::int8[], %s::bytea[])"
-_row = struct.Struct("!hiqi8sii i16s ii i32s".replace(" ", "")).pack
+_NOTIFY = "SELECT pg_notify(%s, %s)"
+_row = struct.Struct("!hiqi8siii16siii32s").pack
 
 
 def seal_once(connection: Session) -> int:
-    """Seal what can be sealed now, at most 5,000 entries (and the rest of their last line's place); return how many.
+    """Seal what can be sealed now, at most 5,000 entries (and what shares the last one's place); return how many.
 
     Answers 0 when there was nothing, or when another sealer was quicker.
     """
@@ -49,16 +69,20 @@ def seal_once(connection: Session) -> int:
 
 
 def run(database_url: str, *, stop: threading.Event) -> None:
-    """Seal until told to stop; when the server is gone, come back with growing pauses."""
+    """Seal until told to stop; when the server is gone, come back with growing pauses.
+
+    Raises:
+        Unsafe: the server's settings would lose what it acknowledges.
+    """
     back_off_s = IDLE_PAUSE_S
     while not stop.is_set():
         try:
             with connect(database_url) as connection:
                 schema.prepare_session(connection)
                 sealer = Sealer(connection)
-                back_off_s = IDLE_PAUSE_S
                 while not stop.is_set():
                     stop.wait(BUSY_PAUSE_S if sealer.seal() else IDLE_PAUSE_S)
+                    back_off_s = IDLE_PAUSE_S
         except psycopg.OperationalError:
             stop.wait(back_off_s)
             back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)
@@ -73,50 +97,73 @@ class Sealer:
         self._cursor = connection.cursor(binary=True)
         self._names: dict[tuple[str, str], bytes] = {}
         self._size = self._xid = self._ordinal = 0
-        self._frontier = b""
+        self._edge = b""
         self._is_restored = False
         self._recall()
 
     def seal(self) -> int:
         """Seal a batch; see `seal_once`."""
-        query = (_LINES + _NOT_SEALED if self._is_restored else _LINES) + _IN_ORDER
-        parameters = [self._xid, self._ordinal, MOST_ENTRIES]
-        rows = self._cursor.execute(query.encode(), parameters, prepare=True).fetchall()
+        query = _LINES + _ENDED + (_NOT_SEALED if self._is_restored else "") + _IN_ORDER
+        rows = self._lines(query, (self._xid, self._ordinal))
         if not rows:
             return 0
-        leaves = [self._leaf(row) for row in rows]
-        reached = int.from_bytes(rows[-1][0], "big"), rows[-1][1]
         with self._connection.transaction():
-            frontier = Frontier.from_bytes(self._size, self._frontier)
-            subtrees = frontier.extend(leaves)
-            if not self._move(frontier, reached):
-                self._recall()
-                return 0
-            self._number(rows, leaves)
-            if subtrees:
-                self._cursor.execute(_SUBTREES, list(map(list, zip(*subtrees, strict=True))), prepare=True)
-            self._cursor.execute("SELECT pg_notify(%s, %s)", [schema.CHANNEL, str(frontier.size)], prepare=True)
-        self._size, self._frontier, (self._xid, self._ordinal) = frontier.size, frontier.to_bytes(), reached
+            is_first = self._number(rows, _place(rows[-1]))
+        if not is_first:
+            self._recall()
+            return 0
         return len(rows)
+
+    def _lines(self, query: str, after: tuple[int, int]) -> list[tuple[Any, ...]]:
+        return self._cursor.execute(query.encode(), [*after, MOST_ENTRIES], prepare=True).fetchall()
 
     def _recall(self) -> None:
         row = self._cursor.execute(_STATE, prepare=True).fetchone()
         assert row is not None  # noqa: S101  # made with the tables
-        self._size, self._xid, self._ordinal, self._frontier, self._is_restored = row
+        is_same_system, self._size, self._xid, self._ordinal, self._edge, self._is_restored = row
+        if not is_same_system:
+            self._begin_anew()
+            self._recall()
 
-    def _move(self, frontier: Frontier, reached: tuple[int, int]) -> bool:
-        """Claim the next positions: only if nobody else did since we looked."""
-        new = [frontier.size, *reached, frontier.to_bytes()]
-        known = [self._size, self._xid, self._ordinal]
-        return self._cursor.execute(_MOVE, [*new, *known], prepare=True).rowcount == 1
+    def _begin_anew(self) -> None:
+        """After a restore into another server, whose transaction numbers start again: find the unsealed by looking.
 
-    def _number(self, rows: list[tuple[Any, ...]], leaves: list[bytes]) -> None:
+        Sealed at once is what cannot be of a transaction of this server that may still be running. From there on the
+        order is that of the new numbers, and what is sealed already is passed over.
+        """
+        with self._connection.transaction():
+            self._cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            adopted = self._cursor.execute(_ADOPT).fetchone()
+            if adopted is None:
+                return  # another sealer has done it
+            horizon = self._xid, self._ordinal = adopted[0], -1
+            self._cursor.execute(_NUMBERING)
+            looked_at = 0, -1
+            while rows := self._lines(_LINES + _CERTAIN + _NOT_SEALED + _IN_ORDER, looked_at):
+                looked_at = _place(rows[-1])
+                self._number(rows, horizon)
+            self._cursor.execute(_NUMBERING)
+
+    def _number(self, rows: list[tuple[Any, ...]], reached: tuple[int, int]) -> bool:
+        """Give the next positions to these lines, unless another sealer has moved since we looked."""
+        leaves = [self._leaf(row) for row in rows]
+        frontier = Frontier.from_bytes(self._size, self._edge)
+        subtrees = frontier.extend(leaves)
+        size, edge = frontier.size, frontier.to_bytes()
+        move = [size, *reached, edge, self._size, self._xid, self._ordinal]
+        if self._cursor.execute(_MOVE, move, prepare=True).rowcount != 1:
+            return False
         lines = [
             _row(6, 8, position, 8, row[0], 4, row[1], 16, row[2], 4, row[3], 32, leaf_hash)
             for position, (row, leaf_hash) in enumerate(zip(rows, leaves, strict=True), start=self._size + 1)
         ]
         with self._cursor.copy(_COPY) as sink:
             sink.write(b"".join((binary.COPY_HEADER, *lines, binary.COPY_TRAILER)))
+        if subtrees:
+            self._cursor.execute(_SUBTREES, [list(column) for column in zip(*subtrees, strict=True)], prepare=True)
+        self._cursor.execute(_NOTIFY, [schema.CHANNEL, str(size)], prepare=True)
+        self._size, self._edge, (self._xid, self._ordinal) = size, edge, reached
+        return True
 
     def _leaf(self, row: tuple[Any, ...]) -> bytes:
         _, _, record_id, version, recorded_at, node, name, personal, body, attribution, salt, withheld = row
@@ -127,3 +174,8 @@ class Sealer:
         header = leaf.pack_header(record_id, version, at_us, personal, names)
         part = leaf.attribution_hash(salt, attribution) if withheld is None else withheld
         return leaf.leaf_hash(leaf.leaf_bytes(header, body, part))
+
+
+def _place(row: tuple[Any, ...]) -> tuple[int, int]:
+    """Return the transaction (as a number, never as text) and the line's place in it."""
+    return int.from_bytes(row[0], "big"), row[1]

@@ -46,9 +46,10 @@ def connect(database_url: str, *, statement_timeout_ms: int = WRITE_TIMEOUT_MS) 
 
 
 def _configure(connection: Session, statement_timeout_ms: int) -> None:
-    settings = {
+    settings: dict[str, int | str] = {
         "statement_timeout": statement_timeout_ms,
         "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_MS,
+        "plan_cache_mode": "force_custom_plan",  # the size of a range decides how it is best read
         "client_min_messages": "warning",
         "TimeZone": "UTC",
     }

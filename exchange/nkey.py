@@ -1,13 +1,15 @@
 """Keys with which nodes log in to each other's NATS: NATS's "nkeys", made by `cryptography` alone.
 
 A login is proven by signing the server's nonce, so no secret is handed over and none stands in a server's
-configuration. Every login of a node is derived from its signing key (HKDF, one per account), so there is nothing
-further to keep; the derived keys sign nonces and nothing else.
+configuration. Our own logins are derived from our signing key; a guest's login at a host from the secret that their two
+box keys have in common (X25519), so that each side computes it, cards hold no login, and a host that passes a nonce on
+to another host gets a signature of no use there. Derived keys sign nonces and nothing else.
 """
 
 import base64
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from nats.aio.client import Client
@@ -18,9 +20,17 @@ CRC_POLYNOMIAL = 0x1021
 
 
 def login_key(signing_key: Ed25519PrivateKey, account: str) -> Ed25519PrivateKey:
-    """The key with which a node logs in to an account, always the same for the same signing key and account."""
-    info = b"ncen nats login 1 " + account.encode()
-    seed = HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(signing_key.private_bytes_raw())
+    """The key with which a node logs in to an account of its own server: the same for the same key and account."""
+    return _derived(signing_key.private_bytes_raw(), f"ncen nats own login 1 {account}")
+
+
+def meeting_key(ours: X25519PrivateKey, theirs: X25519PublicKey, *, host: str, guest: str) -> Ed25519PrivateKey:
+    """The key with which `guest` logs in at `host`; either of them computes it from its own key and the other's."""
+    return _derived(ours.exchange(theirs), f"ncen nats guest login 1 {host} {guest}")
+
+
+def _derived(secret: bytes, info: str) -> Ed25519PrivateKey:
+    seed = HKDF(algorithm=SHA256(), length=32, salt=None, info=info.encode()).derive(secret)
     return Ed25519PrivateKey.from_private_bytes(seed)
 
 

@@ -1,0 +1,93 @@
+"""Decisions about entries for a peer, as rows that are never changed: of one entry the newest counts."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from domain.entry import Entry
+from exchange.release import Release, Withheld
+from ledger.sessions import Session
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision: released under `number` where `reason` is None, else withheld; on which premise, if on any."""
+
+    position: int
+    decision: int
+    record_id: UUID
+    version: int
+    reason: str | None
+    premise_id: UUID | None
+    premise_version: int | None
+    number: int | None
+    decided_at: datetime
+
+    def says(self, verdict: Release | Withheld) -> bool:
+        """Whether a verdict says the same, on the same premise in the same version."""
+        if isinstance(verdict, Release):
+            return False  # what is withheld and released now is news
+        known = verdict.premise
+        premise = (known.record_id, known.premise.version) if known else (None, None)
+        return (self.reason, self.premise_id, self.premise_version) == (verdict.reason, *premise)
+
+
+COLUMNS = "position, decision, record_id, version, reason, premise_id, premise_version, number, decided_at"
+NEWEST = f"SELECT DISTINCT ON (position) {COLUMNS} FROM exchange.decision WHERE peer = %s"  # noqa: S608  # our own columns
+IN_ORDER = " ORDER BY position, decision DESC"
+
+
+def _decision(row: Sequence[object]) -> Decision:
+    return msgspec.convert(dict(zip(COLUMNS.split(", "), row, strict=True)), Decision)
+
+
+def newest_of(connection: Session, peer: str, record_ids: Collection[UUID]) -> dict[int, Decision]:
+    """The newest decisions about all entries of these records, by position."""
+    query = f"{NEWEST} AND record_id = ANY(%s){IN_ORDER}"
+    rows = connection.execute(query, [peer, list(record_ids)]).fetchall()
+    return {row[0]: _decision(row) for row in rows}
+
+
+def newest_between(connection: Session, peer: str, after: int, until: int) -> dict[int, Decision]:
+    """The newest decisions about the entries at positions after `after`, up to `until`, by position."""
+    query = f"{NEWEST} AND position > %s AND position <= %s{IN_ORDER}"
+    rows = connection.execute(query, [peer, after, until]).fetchall()
+    return {row[0]: _decision(row) for row in rows}
+
+
+def all_of(connection: Session, peer: str, record_id: UUID) -> list[Decision]:
+    """Every decision about the entries of a record, oldest first within each entry."""
+    query = f"SELECT {COLUMNS} FROM exchange.decision WHERE peer = %s AND record_id = %s ORDER BY position, decision"  # noqa: S608  # our own columns
+    return [_decision(row) for row in connection.execute(query, [peer, record_id]).fetchall()]
+
+
+def make(
+    connection: Session,
+    peer: str,
+    made: Sequence[tuple[Entry, Release | Withheld, int | None]],
+    now: datetime,
+) -> None:
+    """Write down decisions, each after those that were taken about the same entry before; numbers where released."""
+    if not made:
+        return
+    positions = [entry.position for entry, _, _ in made]
+    rows = connection.execute(
+        "SELECT position, max(decision) FROM exchange.decision "
+        "WHERE peer = %s AND position = ANY(%s) GROUP BY position",
+        [peer, positions],
+    )
+    latest: dict[int, int] = dict(rows.fetchall())
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY exchange.decision (peer, {COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy,
+    ):
+        copy.set_types(["text", "int8", "int4", "uuid", "int4", "text", "uuid", "int4", "int8", "timestamptz"])
+        for entry, verdict, number in made:
+            position = entry.position or 0
+            latest[position] = latest.get(position, 0) + 1
+            known = verdict.premise
+            premise = (known.record_id, known.premise.version) if known else (None, None)
+            reason = str(verdict.reason) if isinstance(verdict, Withheld) else None
+            place = (peer, position, latest[position], entry.record_id, entry.version)
+            copy.write_row((*place, reason, *premise, number, now))

@@ -1,0 +1,211 @@
+"""The inbox of one peer's feed: what came, under which number, with its proof, and what became of it.
+
+A batch is verified whole and recorded in one transaction: the entries in our own ledger, the raw cores and proofs here,
+the feed's number, tree and receipt. What cannot be accepted is quarantined with its reason and judged again when our
+premises change. A feed that does not fit stops: nothing more is taken from it until a person has looked at the
+evidence.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from exchange import checkpoint, premises
+from exchange.envelope import Core, NoticeCore, decode_core
+from exchange.outbox import split_proof
+from exchange.peers import Identity, Peer
+from exchange.recording import QUARANTINED, Outcome, Recorder
+from exchange.relay import Standing
+from exchange.verifying import Mismatch, Source, Verified, VerifiedLine, verify
+from ledger.merkle import Frontier
+from ledger.sessions import Session, Sessions, connect
+
+MOST_EVIDENCE_BYTES = 16 * 1024 * 1024
+SESSIONS = 2
+CHUNK = 200
+_COLUMNS = "origin, number, leaf_hash, core, proof, record_id, version, outcome, reason, boxed_key, received_at"
+_TYPES = ["text", "int8", "bytea", "bytea", "bytea", "uuid", "int4", "text", "text", "bytea", "timestamptz"]
+
+
+class OutOfStep(Exception):  # noqa: N818  # an answer: look again where the inbox stands
+    """The inbox has got further, or less far, than whoever brings the batch believed."""
+
+
+class Stopped(Exception):  # noqa: N818  # an answer
+    """The feed is stopped, because something did not fit; the reason is in the inbox."""
+
+
+class Inbox:
+    """The inbox of one peer's feed. One thread at a time brings batches; others may ask how it stands."""
+
+    def __init__(self, database_url: str, own: Identity, peer: Peer, recorder: Recorder) -> None:
+        """Take in what this peer sends to us."""
+        self._sessions = Sessions(database_url, SESSIONS)
+        self._own = own
+        self._peer = peer
+        self._recorder = recorder
+        self._source = Source(origin=peer.node, recipient=own.node, key=peer.signing_key, carries=recorder.carries)
+
+    def close(self) -> None:
+        """Close the sessions."""
+        self._sessions.close()
+
+    def number(self) -> int:
+        """The number up to which the feed was taken in."""
+        with self._sessions.session() as connection:
+            return self._load(connection, is_locked=False)[0].size
+
+    def take(self, raws: Sequence[bytes], first: int, now: datetime) -> int:
+        """Verify and record a batch that begins with number `first`; returns the number then reached.
+
+        Raises:
+            OutOfStep: the inbox expects another number.
+            Stopped: the feed is stopped, or is stopped by this very batch.
+        """
+        with self._sessions.session() as connection:
+            try:
+                with connection.transaction():
+                    before, stopped = self._load(connection, is_locked=True)
+                    if stopped is not None:
+                        raise Stopped(stopped)
+                    if before.size + 1 != first:
+                        raise OutOfStep
+                    batch = verify(raws, self._source, before)
+                    self._record(connection, batch, now)
+            except Mismatch as mismatch:
+                self._stop(connection, str(mismatch), raws, now)
+                raise Stopped(str(mismatch)) from None
+        return batch.head.size
+
+    def _load(self, connection: Session, *, is_locked: bool) -> tuple[Frontier, str | None]:
+        lock = " FOR UPDATE" if is_locked else ""
+        row = connection.execute(
+            f"SELECT number, frontier, stopped FROM exchange.inbox_feed WHERE origin = %s{lock}".encode(),  # noqa: S608  # a constant
+            [self._peer.node],
+        ).fetchone()
+        if row is None:
+            raise LookupError(f"{self._peer.node} is not a peer of this node.")
+        return Frontier.from_bytes(row[0], row[1]), row[2]
+
+    def _record(self, connection: Session, batch: Verified, now: datetime) -> None:
+        outcomes = self._recorder.record(connection, batch.lines, now)
+        with (
+            connection.cursor() as cursor,
+            cursor.copy(f"COPY exchange.inbox ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy,
+        ):
+            copy.set_types(_TYPES)
+            for line, outcome in zip(batch.lines, outcomes, strict=True):
+                copy.write_row(_row(self._peer.node, line, outcome, now))
+        connection.execute(
+            "UPDATE exchange.inbox_feed SET number = %s, frontier = %s, checkpoint = %s WHERE origin = %s",
+            [batch.head.size, batch.frontier.to_bytes(), batch.signed, self._peer.node],
+        )
+        receipt = checkpoint.cosign(batch.signed, self._own.node, self._own.signing_key, now)
+        connection.execute(
+            "INSERT INTO exchange.inbox_checkpoint (origin, size, note) VALUES (%s, %s, %s)",
+            [self._peer.node, batch.head.size, receipt],
+        )
+
+    def _stop(self, connection: Session, reason: str, raws: Sequence[bytes], now: datetime) -> None:
+        evidence = msgspec.msgpack.encode(list(raws))[:MOST_EVIDENCE_BYTES]
+        connection.execute(
+            "UPDATE exchange.inbox_feed SET stopped = %s, evidence = %s, stopped_at = %s "
+            "WHERE origin = %s AND stopped IS NULL",
+            [reason, evidence, now, self._peer.node],
+        )
+
+    # -- receipts
+
+    def standing(self) -> Standing:
+        """What the sender is told: our newest receipt, and what we could not accept."""
+        with self._sessions.session() as connection:
+            row = connection.execute(
+                "SELECT f.number, c.note, f.stopped, (SELECT count(*) FROM exchange.inbox i "
+                "WHERE i.origin = f.origin AND i.outcome = 'quarantined') FROM exchange.inbox_feed f "
+                "LEFT JOIN exchange.inbox_checkpoint c ON c.origin = f.origin AND c.size = f.number "
+                "WHERE f.origin = %s",
+                [self._peer.node],
+            ).fetchone()
+        if row is None:
+            raise LookupError(f"{self._peer.node} is not a peer of this node.")
+        number, receipt, stopped, quarantined = row
+        return Standing(number=number, receipt=receipt, quarantined=quarantined, stopped=stopped)
+
+    def stored(self, size: int, now: datetime) -> None:
+        """Remember that the sender has stored our receipt for this size."""
+        with self._sessions.session() as connection:
+            connection.execute(
+                "UPDATE exchange.inbox_checkpoint SET stored_at = %s "
+                "WHERE origin = %s AND size = %s AND stored_at IS NULL",
+                [now, self._peer.node, size],
+            )
+
+    # -- quarantine
+
+    def judge_again(self, now: datetime) -> int:
+        """Judge again what is quarantined, if our premises towards the peer changed; returns how many were let in."""
+        with self._sessions.session() as connection, connection.transaction():
+            known = premises.known(connection)
+            stand = premises.standing(known, self._own.node, self._peer.node, now)
+            row = connection.execute(
+                "SELECT premises, stopped FROM exchange.inbox_feed WHERE origin = %s FOR UPDATE", [self._peer.node]
+            ).fetchone()
+            if row is None or row[0] == stand or row[1] is not None:
+                return 0
+            let_in, after = 0, 0
+            while rows := self._quarantined(connection, after):
+                let_in += self._judge(connection, rows, now)
+                after = rows[-1][0]
+            connection.execute(
+                "UPDATE exchange.inbox_feed SET premises = %s WHERE origin = %s", [stand, self._peer.node]
+            )
+            return let_in
+
+    def _quarantined(self, connection: Session, after: int) -> list[tuple[Any, ...]]:
+        return connection.execute(
+            "SELECT number, leaf_hash, proof, core, boxed_key FROM exchange.inbox "
+            "WHERE origin = %s AND outcome = 'quarantined' AND number > %s ORDER BY number LIMIT %s",
+            [self._peer.node, after, CHUNK],
+        ).fetchall()
+
+    def _judge(self, connection: Session, rows: Sequence[tuple[Any, ...]], now: datetime) -> int:
+        lines = [
+            VerifiedLine(
+                number=number,
+                leaf_hash=leaf_hash,
+                proof=split_proof(proof),
+                core=decode_core(core, self._recorder.carries),
+                raw_core=core,
+                boxed_key=boxed_key,
+            )
+            for number, leaf_hash, proof, core, boxed_key in rows
+        ]
+        outcomes = self._recorder.record(connection, lines, now)
+        for line, (outcome, reason) in zip(lines, outcomes, strict=True):
+            boxed = line.boxed_key if outcome == QUARANTINED else None
+            connection.execute(
+                "UPDATE exchange.inbox SET outcome = %s, reason = %s, boxed_key = %s WHERE origin = %s AND number = %s",
+                [outcome, reason, boxed, self._peer.node, line.number],
+            )
+        return sum(outcome != QUARANTINED for outcome, _ in outcomes)
+
+
+def _row(origin: str, line: VerifiedLine, outcome: Outcome, now: datetime) -> tuple[object, ...]:
+    """A row of the inbox; a key that opens something is kept only as long as it has not been taken into the vault."""
+    record_id, version = None, None
+    if isinstance(line.core, Core):
+        record_id, version = line.core.record_id, line.core.version
+    elif isinstance(line.core, NoticeCore):
+        record_id = line.core.export_id
+    boxed = line.boxed_key if outcome[0] == QUARANTINED else None
+    proof = b"".join(line.proof)
+    return (origin, line.number, line.leaf_hash, line.raw_core, proof, record_id, version, *outcome, boxed, now)
+
+
+def resume(database_url: str, origin: str) -> bool:
+    """Let a stopped feed go on, after a person has looked at the evidence (which stays); whether it was stopped."""
+    with connect(database_url) as connection:
+        query = "UPDATE exchange.inbox_feed SET stopped = NULL WHERE origin = %s AND stopped IS NOT NULL"
+        return connection.execute(query, [origin]).rowcount == 1

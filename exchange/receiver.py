@@ -1,0 +1,178 @@
+"""The receiver: pulls a peer's feed with several requests outstanding and hands it, batch by batch, to the inbox.
+
+Nothing is acknowledged before it is recorded; what was delivered before is ignored, what is missing is asked for again.
+Receipts are repeated until the sender says that it has stored them. The queue is bounded by what the requests allow.
+"""
+
+import asyncio
+import contextlib
+import json
+import ssl
+from datetime import UTC, datetime
+
+import msgspec
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+from exchange import jetstream
+from exchange.accounts import CONSUMER, inbox_of, receipts_of, stream_of
+from exchange.envelope import MOST_LINE_BYTES, Malformed, decode_line
+from exchange.inbox import Inbox, OutOfStep, Stopped
+from exchange.nkey import KeyedClient, meeting_key
+from exchange.outbox import MOST_LINES
+from exchange.peers import Identity, Peer
+from exchange.relay import STORED, Standing
+
+REQUESTS = 4
+REQUEST_LINES = 500
+REQUEST_EXPIRES_S = 5
+REQUEST_BYTES = MOST_LINE_BYTES + 64 * 1024
+MOST_BATCH_BYTES = 32 * 1024 * 1024
+PAUSE_S = 0.25
+"""After an answer that there is nothing to be had: no stream, no consumer."""
+ASK_AGAIN_S = 1.0
+RECEIPT_S = 2.0
+STOPPED_S = 5.0
+
+_NOTHING_THERE = frozenset({"409", "503"})
+_ENDED = frozenset({"404", "408"})
+
+
+class Receiver:
+    """The receiver of one feed. Database work runs in a thread; one batch at a time."""
+
+    def __init__(self, inbox: Inbox, own: Identity, peer: Peer, tls: ssl.SSLContext | None) -> None:
+        """Pull from one peer into an inbox."""
+        self._inbox = inbox
+        self._own = own
+        self._peer = peer
+        self._tls = tls
+        self._queue: asyncio.Queue[Msg] = asyncio.Queue()
+        self._left = [0] * REQUESTS
+        self._heard_at = [0.0] * REQUESTS
+        self._asked_at = -ASK_AGAIN_S
+
+    async def run(self) -> None:
+        """Receive until cancelled or until the connection breaks (then it raises, and is to be run again)."""
+        key = meeting_key(self._own.box_key, self._peer.box_key, host=self._peer.node, guest=self._own.node)
+        prefix = inbox_of(self._own.node)
+        client = await jetstream.connect(self._peer.nats_url or "", key, inbox_prefix=prefix, tls=self._tls)
+        try:
+            for slot in range(REQUESTS):
+                await client.subscribe(f"{prefix}.d.{slot}", cb=self._on_message, pending_bytes_limit=-1)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep_asking(client))
+                tasks.create_task(self._keep_receipting(client))
+                tasks.create_task(self._keep_taking(client))
+        finally:
+            with contextlib.suppress(NatsError, OSError, asyncio.TimeoutError):
+                await client.close()
+
+    # -- asking for messages
+
+    async def _on_message(self, message: Msg) -> None:
+        slot = int(message.subject.rpartition(".")[2])
+        self._heard_at[slot] = asyncio.get_running_loop().time()
+        status = (message.headers or {}).get("Status")
+        if status is None:
+            self._left[slot] -= 1
+            self._queue.put_nowait(message)
+        elif status in _NOTHING_THERE:
+            await asyncio.sleep(PAUSE_S)
+            self._left[slot] = 0
+        elif status in _ENDED:
+            self._left[slot] = 0
+
+    async def _keep_asking(self, client: KeyedClient) -> None:
+        """Keep a few requests outstanding, while what they brought is not more than the queue should hold."""
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream_of(self._peer_stream)}.{CONSUMER}"
+        asked = json.dumps(
+            {"batch": REQUEST_LINES, "max_bytes": REQUEST_BYTES, "expires": REQUEST_EXPIRES_S * 1_000_000_000}
+        ).encode()
+        while client.is_connected:
+            now = asyncio.get_running_loop().time()
+            for slot in range(REQUESTS):
+                is_silent = now - self._heard_at[slot] > REQUEST_EXPIRES_S + 1
+                if (self._left[slot] <= 0 or is_silent) and self._queue.qsize() < REQUESTS * REQUEST_LINES:
+                    self._left[slot], self._heard_at[slot] = REQUEST_LINES, now
+                    await client.publish(subject, asked, reply=f"{inbox_of(self._own.node)}.d.{slot}")
+            await asyncio.sleep(0.01)
+        raise ConnectionError("the connection to the peer's NATS broke")
+
+    @property
+    def _peer_stream(self) -> str:
+        """The stream at the peer's is named after us."""
+        return self._own.node
+
+    async def _ask_again(self, client: KeyedClient, number: int) -> None:
+        """Ask the sender to deliver what follows this number, not more often than once a second."""
+        now = asyncio.get_running_loop().time()
+        if now - self._asked_at >= ASK_AGAIN_S:
+            self._asked_at = now
+            await client.publish(receipts_of(self._own.node), _json(Standing(number=number, wants_again=True)))
+
+    # -- taking them in
+
+    async def _keep_taking(self, client: KeyedClient) -> None:
+        number = await asyncio.to_thread(self._inbox.number)
+        await self._ask_again(client, number)
+        batch: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._queue.get()
+            sequence = _sequence(message)
+            if sequence != number + len(batch) + 1:
+                if sequence > number + len(batch) + 1:
+                    batch, size = [], 0
+                    await self._ask_again(client, number)
+                continue
+            batch.append(message.data)
+            size += len(message.data)
+            if not _ends_batch(message.data) and len(batch) <= MOST_LINES and size < MOST_BATCH_BYTES:
+                continue
+            number = await self._take(batch, number + 1)
+            batch, size = [], 0
+            await client.publish(message.reply, b"+ACK")
+
+    async def _take(self, batch: list[bytes], first: int) -> int:
+        """Have a batch recorded, or wait while the feed is stopped; returns the number then reached."""
+        try:
+            return await asyncio.to_thread(self._inbox.take, batch, first, datetime.now(UTC))
+        except OutOfStep:
+            return await asyncio.to_thread(self._inbox.number)
+        except Stopped:
+            await asyncio.sleep(STOPPED_S)
+            raise
+
+    # -- receipts
+
+    async def _keep_receipting(self, client: KeyedClient) -> None:
+        """Hand in the newest receipt until the sender has stored it, and tell when the feed is stopped."""
+        told: Standing | None = None
+        while True:
+            standing = await asyncio.to_thread(self._inbox.standing)
+            if standing.receipt is not None and standing != told:
+                with contextlib.suppress(NatsError, asyncio.TimeoutError):
+                    answer = await client.request(receipts_of(self._own.node), _json(standing), timeout=RECEIPT_S)
+                    if answer.data == STORED:
+                        told = standing
+                        await asyncio.to_thread(self._inbox.stored, standing.number, datetime.now(UTC))
+            await asyncio.sleep(PAUSE_S)
+
+
+def _json(standing: Standing) -> bytes:
+    return msgspec.json.encode(standing)
+
+
+def _sequence(message: Msg) -> int:
+    """The stream's sequence of a message, from $JS.ACK.stream.consumer.delivered.sequence…; 0 where it has none."""
+    parts = (message.reply or "").split(".")
+    return int(parts[5]) if len(parts) == 9 and parts[5].isdigit() else 0
+
+
+def _ends_batch(raw: bytes) -> bool:
+    """Whether a line carries a checkpoint; what is no line ends the batch too, for the inbox to judge."""
+    try:
+        return decode_line(raw).checkpoint is not None
+    except Malformed:
+        return True

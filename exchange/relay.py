@@ -1,0 +1,226 @@
+"""The relay: brings the lines of a feed from PostgreSQL into the peer's stream, and takes in the peer's receipts.
+
+It sends only while the premises stand as they stood when the lines were last checked; otherwise it takes the stream
+away until the exporter has checked them, so that nothing undelivered leaves on a premise that no longer covers it. It
+trusts nothing about the stream: it looks where the stream stands each time, and makes it anew when it is missing,
+damaged, ahead, or of an older generation.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from datetime import UTC, datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.client import JetStreamContext
+
+from exchange import checkpoint, envelope, jetstream, outbox, premises
+from exchange.accounts import account_of, receipts_of
+from exchange.envelope import Held, Malformed, Whole
+from exchange.jetstream import Displaced, StreamState
+from exchange.nkey import KeyedClient, login_key
+from exchange.peers import Identity, Peer, without_login
+from ledger.sessions import Sessions
+
+IDLE_S = 1.0
+"""How often a relay with nothing to do looks again where its stream stands."""
+BLOCKED_S = 0.1
+MOST_RECEIPT_BYTES = 4_096
+TRIM_LINES = 2_000
+SESSIONS = 2
+
+STORED = b"stored"
+REFUSED = b"refused"
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a receiver tells: up to which number it has the feed, its receipt, and what it could not accept.
+
+    `wants_again` asks for what follows `number` although it was delivered before.
+    """
+
+    number: Annotated[int, Meta(ge=0, le=2**53 - 1)]
+    receipt: Annotated[str, Meta(max_length=checkpoint.MOST_NOTE_BYTES)] | None = None
+    quarantined: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
+    stopped: Annotated[str, Meta(max_length=200)] | None = None
+    wants_again: bool = False
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """How the feed stands in PostgreSQL; `is_open` when its lines may be sent."""
+
+    number: int
+    generation: int
+    receipted: int
+    is_open: bool
+
+
+class Relay:
+    """The relay of one feed. Database work runs in threads; one step at a time."""
+
+    def __init__(self, database_url: str, own: Identity, peer: Peer, nats_url: str, tls: ssl.SSLContext | None) -> None:
+        """Work for one peer on our own NATS server."""
+        self._own = own
+        self._peer = peer
+        self._url = without_login(nats_url)
+        self._tls = tls
+        self._sessions = Sessions(database_url, SESSIONS)
+        self._standing: int | None = None
+        self._again: int | None = None
+        self.woken = asyncio.Event()
+
+    async def run(self) -> None:
+        """Relay until cancelled or until the connection breaks (then it raises, and is to be run again)."""
+        key = login_key(self._own.signing_key, account_of(self._peer.node))
+        client = await jetstream.connect(self._url, key, tls=self._tls)
+        try:
+            await client.subscribe(receipts_of(self._peer.node), cb=self._on_receipt)
+            stream = client.jetstream()
+            while client.is_connected:
+                is_done = await self._step(client, stream)
+                if is_done:
+                    await self._rest()
+            raise ConnectionError("the connection to our own NATS broke")
+        finally:
+            self._sessions.close()
+            with contextlib.suppress(NatsError, OSError, asyncio.TimeoutError):
+                await client.close()
+
+    async def _rest(self) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self.woken.wait(), IDLE_S)
+        self.woken.clear()
+
+    async def _step(self, client: KeyedClient, stream: JetStreamContext) -> bool:
+        """Bring the stream a step nearer to the feed; returns whether there is nothing left to do for now."""
+        plan = await asyncio.to_thread(self._plan)
+        found = await jetstream.state(stream, self._peer.node)
+        if not plan.is_open:
+            if found is not None:
+                await jetstream.drop(stream, self._peer.node)
+            await asyncio.sleep(BLOCKED_S)
+            return False
+        again, self._again = self._again, None
+        delivered = plan.receipted if self._standing is None else min(self._standing, plan.number)
+        if found is None or not self._fits(found, plan, delivered):
+            await jetstream.rebuild(stream, self._peer.node, after=delivered, generation=plan.generation)
+            return False
+        if again is not None or not await jetstream.has_consumer(stream, self._peer.node):
+            await jetstream.deliver_from(stream, self._peer.node, after=delivered)
+        if found.last < plan.number:
+            messages = await asyncio.to_thread(self._messages, found.last)
+            with contextlib.suppress(Displaced):
+                await jetstream.publish_batch(client, self._peer.node, messages, after=found.last)
+            return False
+        if found.first <= delivered - TRIM_LINES:
+            await jetstream.trim(stream, self._peer.node, until=delivered)
+        return True
+
+    @staticmethod
+    def _fits(found: StreamState, plan: Plan, delivered: int) -> bool:
+        is_in_range = found.first <= delivered + 1 and delivered <= found.last <= plan.number
+        return found.is_whole and found.generation == plan.generation and is_in_range
+
+    # -- in PostgreSQL
+
+    def _plan(self) -> Plan:
+        with self._sessions.session() as connection, connection.transaction():
+            row = connection.execute(
+                "SELECT number, generation, recheck IS NULL, premises FROM exchange.feed WHERE peer = %s",
+                [self._peer.node],
+            ).fetchone()
+            if row is None:
+                raise LookupError(f"{self._peer.node} is not a peer of this node.")
+            number, generation, is_checked, stood = row
+            known = premises.known(connection)
+            stand = premises.standing(known, self._own.node, self._peer.node, datetime.now(UTC))
+            return Plan(
+                number=number,
+                generation=generation,
+                receipted=outbox.receipted(connection, self._peer.node),
+                is_open=is_checked and stand == stood,
+            )
+
+    def _messages(self, after: int) -> list[bytes]:
+        with self._sessions.session() as connection:
+            rows = connection.cursor(binary=True).execute(
+                "SELECT number, core, boxed_key, leaf_hash, proof, checkpoint, held FROM exchange.feed_out "
+                "WHERE peer = %s AND number > %s ORDER BY number LIMIT %s",
+                [self._peer.node, after, outbox.MOST_LINES],
+            )
+            messages: list[bytes] = []
+            size = 0
+            for row in rows:
+                message = _message(*row)
+                size += len(message)
+                if messages and size > outbox.MOST_BYTES:
+                    break
+                messages.append(message)
+        return messages
+
+    # -- receipts
+
+    async def _on_receipt(self, message: Msg) -> None:
+        answer = await asyncio.to_thread(self._take, message.data)
+        if answer is STORED:
+            self.woken.set()
+        if message.reply:
+            with contextlib.suppress(NatsError):
+                await message.respond(answer)
+
+    def _take(self, raw: bytes) -> bytes:
+        """Take in what the receiver tells; what does not hold is answered by `refused` and changes nothing."""
+        try:
+            if len(raw) > MOST_RECEIPT_BYTES:
+                return REFUSED
+            told = msgspec.json.decode(raw, type=Standing)
+            if told.receipt is not None and not self._store(told, told.receipt):
+                return REFUSED
+        except (msgspec.MsgspecError, UnicodeDecodeError, Malformed):
+            return REFUSED
+        if told.wants_again:
+            self._standing = self._again = told.number
+        elif self._standing is not None:
+            self._standing = max(self._standing, told.number)
+        return STORED
+
+    def _store(self, told: Standing, receipt: str) -> bool:
+        head, _ = checkpoint.read_receipt(
+            receipt,
+            origin=self._own.node,
+            origin_key=self._own.signing_key.public_key(),
+            recipient=self._peer.node,
+            recipient_key=self._peer.signing_key,
+        )
+        if head.size != told.number:
+            return False
+        with self._sessions.session() as connection:
+            connection.execute(
+                "INSERT INTO exchange.receipt (peer, size, note, quarantined, stopped, received_at) "
+                "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (peer, size) DO UPDATE "
+                "SET quarantined = excluded.quarantined, stopped = excluded.stopped",
+                [self._peer.node, head.size, receipt, told.quarantined, told.stopped, datetime.now(UTC)],
+            )
+        return True
+
+
+def _message(  # noqa: PLR0913, PLR0917  # the columns of a line
+    number: int,
+    core: bytes,
+    boxed_key: bytes | None,
+    leaf_hash: bytes,
+    proof: bytes,
+    signed: str | None,
+    held: bytes | None,
+) -> bytes:
+    """A line as it travels."""
+    hashes = outbox.split_proof(proof)
+    if held is not None:
+        return envelope.encode(
+            Held(number=number, leaf_hash=leaf_hash, signature=held, proof=hashes, checkpoint=signed)
+        )
+    return envelope.encode(Whole(core=core, boxed_key=boxed_key, proof=hashes, checkpoint=signed))

@@ -1,0 +1,170 @@
+"""The tables of the exchange, in PostgreSQL schema `exchange`, beside the ledger that they follow.
+
+Decisions are never changed (a trigger refuses it); everything else here is what the exchange has got to, or a copy of
+what it sent and received. No table holds a key that opens personal data, but for `boxed_key`, which only its addressee
+can open.
+"""
+
+from ledger.sessions import connect
+
+LOCK = 0x6E63656E_78  # "ncen" and x: one process makes the tables at a time
+
+STATEMENTS = """
+CREATE SCHEMA IF NOT EXISTS exchange;
+
+CREATE TABLE IF NOT EXISTS exchange.own (
+  only boolean PRIMARY KEY DEFAULT true CHECK (only),
+  node text NOT NULL,
+  role text NOT NULL CHECK (role IN ('nation', 'cen'))
+);
+CREATE TABLE IF NOT EXISTS exchange.peer (
+  node text PRIMARY KEY,
+  role text NOT NULL CHECK (role IN ('nation', 'cen')),
+  signing_key bytea NOT NULL CHECK (length(signing_key) = 32),
+  box_key bytea NOT NULL CHECK (length(box_key) = 32),
+  nats_url text,
+  added_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- what we send ------------------------------------------------------------------------------------------------------
+CREATE TABLE IF NOT EXISTS exchange.premise (
+  record_id uuid PRIMARY KEY,
+  version int NOT NULL,
+  state bytea NOT NULL
+);
+CREATE TABLE IF NOT EXISTS exchange.premise_walk (
+  only boolean PRIMARY KEY DEFAULT true CHECK (only),
+  position bigint NOT NULL
+);
+CREATE TABLE IF NOT EXISTS exchange.feed (
+  peer text PRIMARY KEY,
+  position bigint NOT NULL DEFAULT 0,
+  number bigint NOT NULL DEFAULT 0,
+  frontier bytea NOT NULL DEFAULT '',
+  sweep bigint,
+  recheck bigint,
+  premises bytea NOT NULL DEFAULT '',
+  generation int NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS exchange.matter (
+  peer text NOT NULL,
+  record_id uuid NOT NULL,
+  state bytea NOT NULL,
+  PRIMARY KEY (peer, record_id)
+);
+CREATE TABLE IF NOT EXISTS exchange.again (
+  peer text NOT NULL,
+  record_id uuid NOT NULL,
+  PRIMARY KEY (peer, record_id)
+);
+CREATE TABLE IF NOT EXISTS exchange.decision (
+  peer text NOT NULL,
+  position bigint NOT NULL,
+  decision int NOT NULL,
+  record_id uuid NOT NULL,
+  version int NOT NULL,
+  reason text,
+  premise_id uuid,
+  premise_version int,
+  number bigint,
+  decided_at timestamptz NOT NULL,
+  PRIMARY KEY (peer, position, decision),
+  CHECK ((reason IS NULL) = (number IS NOT NULL))
+);
+CREATE INDEX IF NOT EXISTS decision_record ON exchange.decision (peer, record_id);
+CREATE TABLE IF NOT EXISTS exchange.feed_out (
+  peer text NOT NULL,
+  number bigint NOT NULL,
+  position bigint NOT NULL,
+  record_id uuid NOT NULL,
+  core bytea NOT NULL,
+  boxed_key bytea,
+  leaf_hash bytea NOT NULL,
+  proof bytea NOT NULL,
+  checkpoint text,
+  premise_id uuid,
+  held bytea,
+  PRIMARY KEY (peer, number)
+);
+CREATE TABLE IF NOT EXISTS exchange.receipt (
+  peer text NOT NULL,
+  size bigint NOT NULL,
+  note text NOT NULL,
+  quarantined bigint NOT NULL,
+  stopped text,
+  received_at timestamptz NOT NULL,
+  PRIMARY KEY (peer, size)
+);
+
+-- what we receive ---------------------------------------------------------------------------------------------------
+CREATE TABLE IF NOT EXISTS exchange.inbox_feed (
+  origin text PRIMARY KEY,
+  number bigint NOT NULL DEFAULT 0,
+  frontier bytea NOT NULL DEFAULT '',
+  checkpoint text,
+  premises bytea NOT NULL DEFAULT '',
+  stopped text,
+  evidence bytea,
+  stopped_at timestamptz
+);
+CREATE TABLE IF NOT EXISTS exchange.inbox (
+  origin text NOT NULL,
+  number bigint NOT NULL,
+  leaf_hash bytea NOT NULL,
+  core bytea,
+  proof bytea NOT NULL,
+  record_id uuid,
+  version int,
+  outcome text NOT NULL CHECK (outcome IN ('recorded', 'repeated', 'held', 'quarantined')),
+  reason text,
+  boxed_key bytea,
+  received_at timestamptz NOT NULL,
+  PRIMARY KEY (origin, number)
+);
+CREATE INDEX IF NOT EXISTS inbox_quarantine ON exchange.inbox (origin, number) WHERE outcome = 'quarantined';
+CREATE INDEX IF NOT EXISTS inbox_record ON exchange.inbox (record_id, version);
+CREATE TABLE IF NOT EXISTS exchange.inbox_checkpoint (
+  origin text NOT NULL,
+  size bigint NOT NULL,
+  note text NOT NULL,
+  stored_at timestamptz,
+  PRIMARY KEY (origin, size)
+);
+
+-- what the CEN is told ----------------------------------------------------------------------------------------------
+CREATE TABLE IF NOT EXISTS exchange.told (
+  peer text NOT NULL,
+  record_id uuid NOT NULL,
+  state bytea NOT NULL,
+  PRIMARY KEY (peer, record_id)
+);
+CREATE TABLE IF NOT EXISTS exchange.cell (
+  peer text NOT NULL,
+  cell bytea NOT NULL,
+  seizures int NOT NULL,
+  PRIMARY KEY (peer, cell)
+);
+
+CREATE OR REPLACE FUNCTION exchange.refuse_change() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'a decision once taken is never changed' USING ERRCODE = 'restrict_violation'; END $$;
+CREATE OR REPLACE TRIGGER decision_stands BEFORE UPDATE OR DELETE OR TRUNCATE ON exchange.decision
+  FOR EACH STATEMENT EXECUTE FUNCTION exchange.refuse_change();
+"""
+
+
+def prepare(database_url: str, *, node: str, role: str = "nation") -> None:
+    """Make the tables that are missing and remember who we are; to be repeated at will.
+
+    Raises:
+        ValueError: the database belongs to another node, or to the same node in another role.
+    """
+    with connect(database_url) as connection, connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        connection.execute(STATEMENTS)
+        connection.execute(
+            "INSERT INTO exchange.own (node, role) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            [node, role],
+        )
+        row = connection.execute("SELECT node, role FROM exchange.own").fetchone()
+    if row != (node, role):
+        raise ValueError(f"This database belongs to the exchange of another node or role than {node} ({role}).")

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from time import monotonic, sleep
-from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
 import msgspec
+from eventsourcing.application import Application
+from eventsourcing.persistence import InfrastructureFactory
+from eventsourcing.utils import Environment
 from uuid_utils.compat import uuid7
 
 from domain import records
@@ -24,6 +26,7 @@ from domain.event import Command
 from domain.refused import Refused
 from ledger import line, schema
 from ledger.append import Appender, Taken, certainly
+from ledger.application import LedgerFactory, LedgerMapper
 from ledger.batch import Batch
 from ledger.clock import Clock
 from ledger.deciding import Asked, Deciding, Recorded
@@ -51,8 +54,8 @@ _IN_ORDER = " ORDER BY e.version"
 _POSITION = "SELECT position FROM ledger.sealed WHERE record_id = %s AND version = %s"
 
 
-class Ledger:
-    """The write side of one node; any number of threads may use it."""
+class Ledger(Application[UUID]):
+    """The write side of one node, an application of the eventsourcing library; any number of threads may use it."""
 
     def __init__(self, database_url: str, *, node: str, keyring: Keyring, connections: int) -> None:
         """Use `open`."""
@@ -60,10 +63,12 @@ class Ledger:
         self.vault = Vault(keyring)
         self.intake_key = keyring.intake_key
         """Makes record ids of what identifies a row in a file."""
+        self._database_url = database_url
         self._clock = Clock()
         self._sessions = Sessions(database_url, connections)
         self._appender = Appender(database_url)
         self._expects_new = True
+        super().__init__({})
 
     @classmethod
     def open(cls, database_url: str, *, node: str, keys: Path, connections: int = 4) -> Self:
@@ -185,15 +190,18 @@ class Ledger:
         with self._sessions.session() as session:
             return load(session, self.vault, record_ids)
 
+    # -- what the library asks for
+
+    def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
+        """Build the library's parts over our tables."""
+        return LedgerFactory(env, self._database_url, self._appender, self._sessions)
+
+    def construct_mapper(self) -> LedgerMapper:
+        """Map entries to stored events and back."""
+        return LedgerMapper(self.vault, self._sessions)
+
     def close(self) -> None:
         """Close the sessions."""
         self._appender.close()
         self._sessions.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        super().close()

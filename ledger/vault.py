@@ -147,15 +147,14 @@ class Vault:
                     self._hold(held)
         return found
 
-    def of_records(self, connection: Session, record_ids: list[UUID]) -> dict[tuple[UUID, bytes], HeldKey]:
-        """Return the subjects' keys in these records, by record and tag."""
+    def of_record(self, connection: Session, record_id: UUID) -> list[WrappedKey]:
+        """Return the subjects' keys in a record."""
         query = (
             "SELECT key_id, record_id, subject_tag, version, epoch, wrapped"
-            " FROM ledger.subject_key WHERE record_id = ANY(%s) AND version IS NULL"
+            " FROM ledger.subject_key WHERE record_id = %s AND version IS NULL"
         )
-        rows = connection.cursor(binary=True).execute(query, [record_ids], prepare=True).fetchall()
-        keys = ((wrapped, self.unwrap(wrapped)) for wrapped in (WrappedKey(*row) for row in rows))
-        return {(wrapped.record_id, wrapped.subject_tag): held for wrapped, held in keys if held is not None}
+        rows = connection.cursor(binary=True).execute(query, [record_id], prepare=True).fetchall()
+        return [WrappedKey(*row) for row in rows]
 
     def entry_key(self, connection: Session, key_id: UUID | None, sealed: bytes) -> bytes | None:
         """Return the key that opens this sealed body and nothing else, to disclose it; None when it was erased."""

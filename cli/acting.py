@@ -168,4 +168,7 @@ def happened_in(entry: "Entry") -> str:
 
     event = EVENTS.get(entry.name)
     told = inspect.getdoc(event) if event is not None else None
-    return told.partition("\n")[0] if told else entry.name
+    if not told:
+        return entry.name
+    sentence = told.partition("\n")[0]
+    return f"{sentence.partition(';')[0].rstrip('.')}."  # what follows a semicolon is for who writes the events

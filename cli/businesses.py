@@ -15,6 +15,7 @@ from cli import asking, reading
 from cli.acting import ACTING, Acting, act, record_id_of
 from cli.output import Misused
 from cli.parties import other_record
+from cli.search import add_list
 from cli.statements import NOTHING_KNOWN, Addresses, Contacts, HowKnown, Names, coloned, kinded, statements
 from domain.attribution import Purpose
 from domain.business import (
@@ -93,6 +94,8 @@ def record(
     told = said.told()
     if asking.is_asked_whole(json_file, {"what is said": told}):
         command = asking.from_file(str(json_file), RegisterBusiness)
+    elif not told:
+        raise Misused("Say what is known of the business, such as --name or --identifier.")
     else:
         command = asking.from_flags({"statements": statements(told, known)}, RegisterBusiness)
     act(record_id_of(acting, record_id), command, acting, purpose=Purpose.INVESTIGATION, prints_id=True)
@@ -157,3 +160,6 @@ def unmerge(business: Id, other: UUID, /, *, reason: ReasonGiven, acting: Acting
 def show(business: Id, /, *, as_of: reading.AsOf = None) -> None:
     """Show a business as it stands, or as it stood: every statement with its number and source."""
     reading.show_record(business, KIND, as_of)
+
+
+add_list(app, KIND)

@@ -36,6 +36,7 @@ app = App(
 )
 NODE = Group("This node", sort_key=1)
 RECORDS = Group("Records", sort_key=2)
+READING = Group("Find and prove", sort_key=3)
 
 # Verbs are named by text, so that only the one that is called is imported.
 app.command("cli.lifecycle:up", name="up", group=NODE, help="Start this node, or what of it does not run.")
@@ -51,6 +52,13 @@ for verb, module, words in (
     ("premise", "premises", "Put on record on what legal premises data may go to other nodes."),
 ):
     app.command(f"cli.{module}:app", name=verb, group=RECORDS, help=words)
+for verb, target, words in (
+    ("history", "history:history", "Print every entry of a record: when, who, why, and what changed."),
+    ("search", "search:search", "Search what is on record: by words, filters and names."),
+    ("stats", "stats:app", "Count and add up what is on record, exactly, as of a ledger position."),
+    ("verify", "verify:verify", "Recompute what is stored, and name the first entry that does not fit."),
+):
+    app.command(f"cli.{target}", name=verb, group=READING, help=words)
 
 
 @app.command(group=NODE)

@@ -17,6 +17,7 @@ from cli import asking, reading, typed
 from cli.acting import ACTING, Acting, act, record_id_of
 from cli.output import Misused
 from cli.parties import PartyText, other_record, part, parties
+from cli.search import add_list
 from domain.attribution import Purpose
 from domain.codes import OffenceType, Reason
 from domain.offence import (
@@ -45,8 +46,6 @@ CLEARABLE = ("provision", "place")
 app = App(name="offence", help="Record offences, and follow the proceedings.")
 penalty_app = App(name="penalty", help="Impose a penalty, or say that it no longer stands.")
 party_app = App(name="party", help="Say who had a part in an offence.")
-app.command(penalty_app)
-app.command(party_app)
 
 Id = Annotated[UUID, Parameter(name="ID", help="The id of the offence.")]
 SeizureId = Annotated[UUID, Parameter(name="SEIZURE", help="The id of the seizure.")]
@@ -278,3 +277,8 @@ def cancel(offence: Id, /, *, reason: ReasonGiven, remark: Remark = None, acting
 def show(offence: Id, /, *, as_of: reading.AsOf = None) -> None:
     """Show an offence as it stands, or as it stood."""
     reading.show_record(offence, KIND, as_of)
+
+
+add_list(app, KIND)
+app.command(party_app)
+app.command(penalty_app)

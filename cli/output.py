@@ -86,6 +86,8 @@ CODES = {
     "ledger.errors.NotFound": ExitCode.NOT_FOUND,
     "ledger.errors.Conflict": ExitCode.REFUSED,
     "ledger.errors.Unsafe": ExitCode.UNREACHABLE,
+    "projections.asking.NotReady": ExitCode.UNREACHABLE,
+    "projections.asking.Unanswerable": ExitCode.USAGE,
     "ledger.errors.Damaged": ExitCode.NOT_VERIFIED,
     "psycopg.OperationalError": ExitCode.UNREACHABLE,
     "psycopg.InterfaceError": ExitCode.UNREACHABLE,
@@ -94,7 +96,7 @@ CODES = {
     "msgspec.ValidationError": ExitCode.BAD_INPUT,
     "pydantic_core._pydantic_core.ValidationError": ExitCode.BAD_INPUT,
 }
-WITH_SENTENCES = ("ledger.errors.",)  # written for people, with nothing recorded in them
+WITH_SENTENCES = ("ledger.errors.", "projections.asking.")  # written for people, with nothing recorded in them
 
 
 @dataclass(slots=True)
@@ -106,14 +108,6 @@ class Manner:
 
 
 manner = Manner()
-
-
-def acting_user() -> str:
-    """Return who acts: --as, or else NCEN_USER. Raises Misused when neither says."""
-    user = manner.user or os.environ.get("NCEN_USER", "")
-    if not user:
-        raise Misused("Say who acts: --as USER, or set NCEN_USER.")
-    return user
 
 
 def show(data: Any, *lines: object) -> None:  # noqa: ANN401  # whatever msgspec can write as JSON
@@ -228,9 +222,11 @@ def _without_values(error: BaseException) -> str:
 
 
 def place_of(error: BaseException) -> str:
-    """Return where an error was raised, as `file.py:line`, or `an unknown place`."""
+    """Return where in our own code an error came up (else where it was raised), as `cli/main.py:12`."""
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return "an unknown place"
-    last = frames[-1]
+    house = Path(__file__).parents[1]
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(house) and ".venv" not in frame.filename]
+    last = (ours or frames)[-1]
     return f"{'/'.join(Path(last.filename).parts[-2:])}:{last.lineno}"

@@ -16,6 +16,7 @@ from cli import asking, reading, typed
 from cli.acting import ACTING, Acting, act, record_id_of
 from cli.output import Misused
 from cli.parties import other_record
+from cli.search import add_list
 from cli.statements import NOTHING_KNOWN, Addresses, Contacts, HowKnown, Names, kinded, statements
 from domain.attribution import Purpose
 from domain.codes import Reason
@@ -105,6 +106,8 @@ def record(
     told = said.told()
     if asking.is_asked_whole(json_file, {"what is said": told}):
         command = asking.from_file(str(json_file), RegisterPerson)
+    elif not told:
+        raise Misused("Say what is known of the person, such as --name or --born.")
     else:
         command = asking.from_flags({"statements": statements(told, known)}, RegisterPerson)
     act(record_id_of(acting, record_id), command, acting, purpose=Purpose.INVESTIGATION, prints_id=True)
@@ -169,3 +172,6 @@ def unmerge(person: Id, other: UUID, /, *, reason: ReasonGiven, acting: Acting =
 def show(person: Id, /, *, as_of: reading.AsOf = None) -> None:
     """Show a person as it stands, or as it stood: every statement with its number and source."""
     reading.show_record(person, KIND, as_of)
+
+
+add_list(app, KIND)

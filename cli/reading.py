@@ -12,14 +12,16 @@ from uuid import UUID
 from cyclopts import Parameter
 
 from cli import output, show
-from cli.acting import opened, require_record
+from cli.acting import WAIT_S, opened, require_record
 from cli.output import Misused, NotFound
+from domain.flags import Flag, flags
 from domain.records import fold
 
 if TYPE_CHECKING:
     from cli.settings import Settings
     from domain.entry import Entry
     from ledger.ledger import Ledger
+    from ledger.reader import Reader
 
 AsOf = Annotated[
     str | None,
@@ -77,6 +79,7 @@ def show_record(record_id: UUID, kind: str | None, as_of: str | None) -> None:
 def print_record(entries: "list[Entry]", as_of: str | None) -> None:
     """Print the record that these entries make."""
     state, last = fold(entries), entries[-1]
+    unusual = flags(state, today=last.recorded_at.date())
     data = {
         "id": str(last.record_id),
         "kind": last.kind,
@@ -88,8 +91,15 @@ def print_record(entries: "list[Entry]", as_of: str | None) -> None:
         "changed_at": show.plain(last.recorded_at),
         "provenance": show.plain(last.provenance),
         "record": show.plain(state),
+        "flags": show.plain(unusual),
     }
-    output.show(data, _title(entries, as_of), show.laid_out(show.facts(state)))
+    told = show.facts(state) + [("unusual", _flagged(flag)) for flag in unusual]
+    output.show(data, _title(entries, as_of), show.laid_out(told))
+
+
+def _flagged(flag: Flag) -> str:
+    line = f" {flag.line}" if flag.line else ""
+    return f"{flag.field.replace('_', ' ')}{line}: {flag.code.value.replace('-', ' ')}"
 
 
 def _title(entries: "list[Entry]", as_of: str | None) -> str:
@@ -120,3 +130,32 @@ def _reached(settings: "Settings", position: int, wait_s: float) -> bool:
     from projections import positions
 
     return positions.wait_for(database_url(settings), position, wait_s)
+
+
+def position_of(as_of: str | None, settings: "Settings") -> int | None:
+    """The ledger position that is meant by a position or a time: the one that had been reached then.
+
+    Raises:
+        Misused: it is neither.
+    """
+    told = moment(as_of)
+    if not isinstance(told, datetime):
+        return told
+    from cli.supervisor import database_url
+    from ledger.reader import Reader
+
+    with Reader.open(database_url(settings), keys=None) as reader:
+        position = _reached_at(reader, told)
+    _reached(settings, position, WAIT_S)
+    return position
+
+
+def _reached_at(reader: "Reader", told: datetime) -> int:
+    """The last position whose entry the ledger had learned of by then; positions follow time but for milliseconds."""
+    low, high = 0, reader.head()
+    while low < high:
+        middle = (low + high + 1) // 2
+        entry = reader.read(middle - 1, 1)[0]
+        learned_at = entry.provenance.received_at if entry.provenance else entry.recorded_at
+        low, high = (middle, high) if learned_at <= told else (low, middle - 1)
+    return low

@@ -17,6 +17,7 @@ from cli import asking, reading, typed
 from cli.acting import ACTING, Acting, act, record_id_of
 from cli.output import Misused
 from cli.parties import PartyText, part, parties
+from cli.search import add_list
 from domain.attribution import Role
 from domain.codes import Concealment, ConveyanceKind, Detection, Direction, Reason, SeizureKind
 from domain.event import Command
@@ -54,8 +55,6 @@ CLEARABLE = ("direction", "detection", "concealment", "conveyance", "route")
 app = App(name="seizure", help="Record seizures, correct them, and carry them to validation.")
 goods_app = App(name="goods", help="Add, correct or withdraw a line of goods.")
 party_app = App(name="party", help="Say who had a part in a seizure.")
-app.command(goods_app)
-app.command(party_app)
 
 Id = Annotated[UUID, Parameter(name="ID", help="The id of the seizure.")]
 Remark = Annotated[str | None, Parameter(help="Words on the change; they are kept as personal.")]
@@ -344,3 +343,8 @@ def document(
 def _require_some(told: list[Plate] | list[Document], *, replace: bool) -> None:
     if not told and not replace:
         raise Misused("Say what is to be noted; --replace without anything takes back what was noted before.")
+
+
+add_list(app, KIND)
+app.command(goods_app)
+app.command(party_app)

@@ -4,6 +4,9 @@ An amount is shown as it was written, with its unit in words people use; a code 
 stays exact: programs get it as text. Nothing here decides what may be seen; that is done where data are read.
 """
 
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -15,13 +18,17 @@ import msgspec
 from msgspec import UNSET
 
 from cli.typed import DESCRIPTIONS, HS_EDITION, LOCAL_PLACES, SUBSTANCES, UNIT_WORDS
+from domain.assertion import Asserted, Grading, Merge
 from domain.codes import Coded, HsCode, Qualifier
 from domain.difference import ABSENT, BOOKKEEPING
 from domain.goods import Goods, GoodsLine
+from domain.identity import Said
+from domain.offence import PenaltyLine
 from domain.party import Party
 from domain.quantity import Money, Quantity
 from domain.seizure import Document, Place, Plate
 
+UNTOLD = BOOKKEEPING | {"is_registered", "is_recorded"}
 OWN_LISTS = frozenset({SUBSTANCES[0], DESCRIPTIONS[0], LOCAL_PLACES[0]})
 
 
@@ -58,6 +65,16 @@ def said(value: object) -> str:  # noqa: C901, PLR0911, PLR0912  # one arm for e
             return _party(value)
         case Plate() | Document():
             return _numbered(value)
+        case Asserted():
+            return _asserted(value)
+        case Grading():
+            return f"{value.source.value}{value.information.value} ({value.scheme.value})"
+        case Merge():
+            return f"{value.other}" + (f" ({value.basis})" if value.basis else "")
+        case PenaltyLine():
+            return f"{value.number}: {said(value.penalty)}" + (f", lifted ({value.lifted})" if value.lifted else "")
+        case Said():
+            return " ".join(said(inner) for _, inner in _told(value))
         case msgspec.Struct():
             return ", ".join(f"{_label(name)} {said(inner)}" for name, inner in _told(value))
         case tuple() | list():
@@ -111,6 +128,23 @@ def _numbered(noted: Plate | Document) -> str:
     return f"{kind}{noted.number}" + (f" ({noted.country})" if noted.country else "")
 
 
+def _asserted(asserted: Asserted[Any]) -> str:
+    told = asserted.statement
+    what = (
+        str(type(told.said).__struct_config__.tag).replace("-", " ").removeprefix("person ").removeprefix("business ")
+    )
+    source = [told.source] if told.source else []
+    source += [f"record {told.source_record}"] if told.source_record else []
+    known = [f"{told.kind.value} from {' and '.join(source)}" if source else told.kind.value]
+    known += [f"graded {said(told.grading)}"] if told.grading else []
+    known += [f"by {asserted.author}"] if asserted.author else []
+    known += [f"basis: {told.basis}"] if told.basis else []
+    known += [f"from {told.valid_from}"] if told.valid_from else []
+    known += [f"until {told.valid_until}"] if told.valid_until else []
+    known += [f"TAKEN BACK ({asserted.retracted.value})"] if asserted.retracted else []
+    return f"{asserted.number}: {what} {said(told.said)} ({'; '.join(known)})"
+
+
 def _label(name: str) -> str:
     return name.removeprefix("is_").replace("_", " ")
 
@@ -118,7 +152,7 @@ def _label(name: str) -> str:
 def _told(struct: msgspec.Struct) -> Iterator[tuple[str, Any]]:
     for name in struct.__struct_fields__:
         value = getattr(struct, name)
-        if name not in BOOKKEEPING and value is not None and value is not UNSET and value not in ((), frozenset()):
+        if name not in UNTOLD and value is not None and value is not UNSET and value not in ((), frozenset(), False):
             yield name, value
 
 
@@ -136,18 +170,20 @@ def facts(state: msgspec.Struct) -> list[tuple[str, str]]:
     return lines
 
 
-def laid_out(pairs: list[tuple[str, str]]) -> Any:  # noqa: ANN401  # rich's Table, imported where it is needed
-    """Labels and lines in two columns, without a frame; a long line goes on under itself."""
-    from rich.table import Table
+def laid_out(pairs: list[tuple[str, str]], indent: int = 0) -> str:
+    """Labels and lines in two columns; where somebody looks, a long line goes on under itself."""
+    width = max((len(label) for label, _ in pairs), default=0) + 2
+    room = max(30, shutil.get_terminal_size().columns - width - indent) if sys.stdout.isatty() else None
+    lines = []
+    for label, told in pairs:
+        parts = [part for line in told.splitlines() for part in _wrapped(line, room)] or [""]
+        lines.append(f"{label:<{width}}{parts[0]}")
+        lines += [f"{'':<{width}}{part}" for part in parts[1:]]
+    return textwrap.indent("\n".join(lines), " " * indent)
 
-    from cli.output import clean
 
-    grid = Table.grid(padding=(0, 2), expand=False)
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    for label, line in pairs:
-        grid.add_row(clean(label), clean(line))
-    return grid
+def _wrapped(line: str, room: int | None) -> list[str]:
+    return [line] if room is None else textwrap.wrap(line, room, break_on_hyphens=False) or [""]
 
 
 def plain(value: object) -> Any:  # noqa: ANN401, PLR0911  # whatever JSON can hold; one arm for each kind

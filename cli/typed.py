@@ -33,8 +33,8 @@ UNITS = {
     "m": "MTR",
     "m2": "MTK",
     "m3": "MTQ",
-    "piece": "H87",
     "pieces": "H87",
+    "piece": "H87",
     "pcs": "H87",
     "items": "H87",
     "tablets": "H87",
@@ -43,11 +43,11 @@ UNITS = {
     "packs": "NMP",
     "thousand": "MIL",
 }
-# Codes that people may mistake for others, with what they stand for, for reading aloud.
+# The word for a code, where it is read.
 UNIT_WORDS = {code: word for word, code in reversed(UNITS.items())}
 
 _PART = re.compile(r",\s*(?=[a-z]+\s*=)")
-_NUMBER = r"[0-9][0-9 '\u00a0\u202f]*(?:[.,][0-9]+)?"
+_NUMBER = r"[0-9]+(?:[ '\u00a0\u202f][0-9]+)*(?:[.,][0-9]+)?"
 _AMOUNT = re.compile(rf"^(?P<about>~|about\s+)?(?P<number>{_NUMBER})\s*(?P<unit>[A-Za-z][A-Za-z0-9]*)(?P<how>\s+.+)?$")
 _WORTH = re.compile(rf"^(?P<number>{_NUMBER})\s*(?P<currency>[A-Za-z]{{3}})$")
 _CODED = re.compile(r"^(?P<list>[^:]+):(?P<edition>[^:]+):(?P<code>[^:]+)$")

@@ -13,12 +13,15 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Literal
 
-from cli.output import ExitCode, Failure, Unreachable, code_of, sentence_of, show, table
+import msgspec
+
+from cli.output import ExitCode, Failure, Unreachable, code_of, say, sentence_of, show, table
 from cli.processes import end, held, keep, locked, until
-from cli.settings import Settings, load
+from cli.settings import NAMELESS, Settings, load
 from cli.supervisor import (
     KINDS,
     Supervisor,
+    ask_for_nats,
     database_url,
     nats_of,
     nats_url,
@@ -54,12 +57,17 @@ def up(
         nats_listen: Where its NATS listens for peers, as in 0.0.0.0:4222; port 0 is any that is free.
         foreground: Stay, and log to stderr, until asked to stop (for systemd).
     """
-    settings = load().named(node=node, role=role, nats=nats, nats_listen=nats_listen)
+    given = load(node=node, role=role, nats=nats, nats_listen=nats_listen)
+    settings = given.named(node=given.node, role=given.role, nats=nats, nats_listen=nats_listen)
     settings.make_folders()
+    if settings.node == NAMELESS:
+        say("This node was not given a name (--node FR) and is called XX, for trying out alone.")
     if foreground:
         return Supervisor(settings).run(is_seen=True)
     with locked(settings.run / "up.lock", wait_s=UP_WAIT_S):
         _start_detached(settings)
+        if wants_nats(settings):
+            ask_for_nats(settings)
     facts = gather(settings)
     show(facts, *_lines(facts))
     return _health(facts)
@@ -160,6 +168,7 @@ def gather(settings: Settings) -> dict[str, Any]:
             "port": nats.port if nats is not None and nats.is_running() else None,
         },
         "workers": workers,
+        **_reached(settings),
     }
 
 
@@ -172,6 +181,21 @@ def _postgres_facts(settings: Settings) -> dict[str, Any]:
     except (psycopg.Error, Unreachable):
         return {"running": False, "version": None}
     return {"running": True, "version": f"{version // 10_000}.{version % 10_000}"}
+
+
+def _reached(settings: Settings) -> dict[str, Any]:
+    """Return how far the ledger is sealed and each projection has come; nothing when PostgreSQL does not answer."""
+    import psycopg
+
+    from projections.positions import positions
+
+    try:
+        with psycopg.connect(database_url(settings), connect_timeout=5) as connection:
+            row = connection.execute("SELECT size FROM ledger.seal_state").fetchone()
+        projections = [msgspec.to_builtins(position) for position in positions(database_url(settings))]
+    except (psycopg.Error, Unreachable):
+        return {"sealed": None, "projections": []}
+    return {"sealed": row[0] if row else 0, "projections": projections}
 
 
 def _health(facts: dict[str, Any]) -> ExitCode:
@@ -197,7 +221,17 @@ def _lines(facts: dict[str, Any]) -> list[object]:
         ("nats", nats_word if nats["wanted"] else "not wanted", nats["port"] and f"port {nats['port']}"),
     ]
     rows += [(f"work {part['kind']}", word(part), part["pid"]) for part in facts["workers"]]
-    return [f"Node {facts['node']} ({facts['role']}) in {facts['home']}", table("", ("part", "state", "detail"), rows)]
+    head = f"Node {facts['node']} ({facts['role']}) in {facts['home']}"
+    lines: list[object] = [head, table("", ("part", "state", "detail"), rows)]
+    if facts["sealed"] is not None:
+        lines.append(f"The ledger is sealed to position {facts['sealed']}.")
+    if facts["projections"]:
+        reached = [
+            (part["name"], part["position"], part["lag"], part["parked"] or "", part["rebuilding_at"])
+            for part in facts["projections"]
+        ]
+        lines.append(table("", ("projection", "position>", "behind>", "parked>", "rebuilt to>"), reached))
+    return lines
 
 
 def _entry(kind: Kind, settings: Settings) -> Callable[[threading.Event], None]:

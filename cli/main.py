@@ -37,6 +37,7 @@ app = App(
 NODE = Group("This node", sort_key=1)
 RECORDS = Group("Records", sort_key=2)
 READING = Group("Find and prove", sort_key=3)
+EXCHANGE = Group("Exchange", sort_key=4)
 
 # Verbs are named by text, so that only the one that is called is imported.
 app.command("cli.lifecycle:up", name="up", group=NODE, help="Start this node, or what of it does not run.")
@@ -49,7 +50,6 @@ for verb, module, words in (
     ("offence", "offences", "Record offences, and follow the proceedings."),
     ("person", "persons", "Put persons on record, and what is said of them."),
     ("business", "businesses", "Put businesses on record, and what is said of them."),
-    ("premise", "premises", "Put on record on what legal premises data may go to other nodes."),
 ):
     app.command(f"cli.{module}:app", name=verb, group=RECORDS, help=words)
 for verb, target, words in (
@@ -59,6 +59,11 @@ for verb, target, words in (
     ("verify", "verify:verify", "Recompute what is stored, and name the first entry that does not fit."),
 ):
     app.command(f"cli.{target}", name=verb, group=READING, help=words)
+for verb, module, words in (
+    ("premise", "premises", "Put on record on what legal premises data may go to other nodes."),
+    ("peer", "peers", "Add the nodes we exchange with, and show our own card."),
+):
+    app.command(f"cli.{module}:app", name=verb, group=EXCHANGE, help=words)
 
 
 @app.command(group=NODE)

@@ -26,6 +26,7 @@ from cli.processes import (
     locked,
     own_place,
     server_account,
+    sync_folder,
     until,
     write_durably,
 )
@@ -245,6 +246,7 @@ class EmbeddedPostgres:
             if account.run([*command, *locale], log, wait_s=self._wait_s) == 0:
                 write_durably(fresh / "operator.conf", OPERATOR_CONF, account)
                 fresh.rename(place / "data")
+                sync_folder(place)
                 return
         raise Unreachable(f"PostgreSQL could not be initialised; {log} tells why.")
 

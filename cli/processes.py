@@ -312,7 +312,12 @@ def write_durably(path: Path, text: str, account: Account | None = None) -> None
             os.fchown(file.fileno(), account.uid, account.gid)
         os.fsync(file.fileno())
     Path(name).rename(path)
-    handle = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make what was renamed in a folder last through a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

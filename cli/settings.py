@@ -127,7 +127,10 @@ class Settings(BaseSettings):
         stored = _read_file(self.file)
         for name in ("node", "role"):
             if name in wanted and stored.get(name, wanted[name]) != wanted[name]:
-                raise Misused(f"This node's {name} is {stored[name]}, and what it has recorded says so: it stays.")
+                raise Misused(
+                    f"This home's {name} is {stored[name]}, and what is recorded in it says so: it stays. "
+                    "Another node needs another home (--home, NCEN_HOME)."
+                )
         if not wanted:
             return self
         fresh = load(home=self.home, **wanted)
@@ -145,10 +148,13 @@ def load(**flags: Any) -> Settings:  # noqa: ANN401  # flags of any verb; each i
     """
     given = {name: value for name, value in flags.items() if value is not None}
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
         problems = "; ".join(_problem(str(part["loc"][0]), part["msg"], given) for part in error.errors())
         raise Misused(problems) from None
+    if settings.home.exists() and not os.access(settings.home, os.R_OK | os.W_OK | os.X_OK):
+        raise Misused(f"{settings.home} belongs to another user; set NCEN_HOME to a home of your own.")
+    return settings
 
 
 def _problem(name: str, message: str, given: dict[str, Any]) -> str:

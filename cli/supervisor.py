@@ -24,7 +24,7 @@ from cli.nats_server import EmbeddedNats
 from cli.output import ExitCode, Unreachable, code_of, sentence_of
 from cli.postgres import EmbeddedPostgres
 from cli.processes import Process, end, find, held, holder, until, write_durably
-from cli.settings import NAMELESS, Settings, load
+from cli.settings import Settings, load
 
 if TYPE_CHECKING:
     import structlog
@@ -76,7 +76,8 @@ def nats_url(settings: Settings) -> str | None:
 def ask_for_nats(settings: Settings, *, wait_s: float = START_WAIT_S) -> EmbeddedNats | None:
     """Let the node have NATS from now on (it gets its first peer), and return it; None when it is not ours to run.
 
-    A running supervisor starts it within `wait_s`; without one it starts at the next `ncen up`.
+    A running supervisor starts it within `wait_s`, and who may connect is brought up to date; without a supervisor
+    both happen at the next `ncen up`.
     """
     server = nats_of(settings)
     if server is None:
@@ -87,7 +88,18 @@ def ask_for_nats(settings: Settings, *, wait_s: float = START_WAIT_S) -> Embedde
         supervisor.send_signal(signal.SIGHUP)
         if not until(server.is_running, wait_s=wait_s):
             raise Unreachable(f"NATS did not start; {settings.log / 'supervisor.log'} tells why.")
+        write_accounts(settings, server)
     return server
+
+
+def write_accounts(settings: Settings, server: EmbeddedNats) -> None:
+    """Let those connect to the node's NATS who are peers now, and nobody else."""
+    from exchange.accounts import render
+    from exchange.peers import Identity, known
+
+    own = Identity.open(settings.keys, node=settings.node, role=settings.role)
+    server.write_accounts(render(own, known(database_url(settings)), node_password=server.node_password))
+    server.reload()
 
 
 def running(settings: Settings) -> Process | None:
@@ -161,6 +173,7 @@ class Supervisor:
     postgres: EmbeddedPostgres | None = None
     nats: EmbeddedNats | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
+    _has_changed: threading.Event = field(default_factory=threading.Event)
     _server_start_at: float = 0.0
     _server_failures: int = 0
     _log: "structlog.typing.FilteringBoundLogger | None" = None
@@ -173,9 +186,9 @@ class Supervisor:
         """
         from cli.log import open_log
 
+        self._listen()
         with held(self.settings.run / "supervisor.pid"):
             self._log = open_log(self.settings.log / "supervisor.log", also_stderr=is_seen)
-            self._listen()
             try:
                 self._write_state("starting")
                 self._bring_up()
@@ -200,9 +213,12 @@ class Supervisor:
         def on_stop(_number: int, _frame: FrameType | None) -> None:
             self._stop.set()
 
+        def on_change(_number: int, _frame: FrameType | None) -> None:
+            self._has_changed.set()
+
         signal.signal(signal.SIGTERM, on_stop)
         signal.signal(signal.SIGINT, on_stop)
-        signal.signal(signal.SIGHUP, lambda _number, _frame: None)  # only ends the pause before the next look
+        signal.signal(signal.SIGHUP, on_change)
 
     # Up
 
@@ -222,11 +238,16 @@ class Supervisor:
             raise Unreachable(f"The workers do not get ready; the files in {self.settings.log} tell why.")
 
     def _prepare_tables(self) -> None:
-        """Make or upgrade the tables; the ledger remembers whose it is, once the node has a name."""
-        from ledger import schema
+        """Make or upgrade the tables; refuse an unsafe server, and a ledger that is not of this node and these keys."""
+        from exchange import schema
+        from ledger.ledger import Ledger
 
-        named = self.settings.node if self.settings.node != NAMELESS else None
-        schema.prepare(database_url(self.settings), node=named)
+        url = database_url(self.settings)
+        Ledger.open(url, node=self.settings.node, keys=self.settings.keys, connections=1).close()
+        try:
+            schema.prepare(url, node=self.settings.node, role=self.settings.role)
+        except ValueError as error:
+            raise Unreachable(str(error)) from None
 
     def _all_ready(self) -> bool:
         """Look after the workers once more and tell whether all work; give up on one that keeps dying."""
@@ -248,6 +269,7 @@ class Supervisor:
         if self.nats is not None or server is None or not wants_nats(self.settings):
             return False
         server.start()
+        write_accounts(self.settings, server)
         self.nats = server
         self._tell("nats is up")
         return True
@@ -271,6 +293,9 @@ class Supervisor:
 
     def _keep_up(self) -> None:
         while not self._stop.is_set():
+            if self._has_changed.is_set():
+                self._has_changed.clear()
+                self.settings = load()
             self._look_after_servers()
             self._look_after_workers()
             self._write_state("ready")

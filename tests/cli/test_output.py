@@ -147,15 +147,3 @@ def test_json_is_one_line_and_exact(capsys: pytest.CaptureFixture[str]) -> None:
     output.manner.json = True
     output.show({"quantity": "2.50", "name": "Ä"})
     assert capsys.readouterr().out == '{"quantity":"2.50","name":"Ä"}\n'
-
-
-def test_who_acts_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NCEN_USER", raising=False)
-    output.manner.user = None
-    with pytest.raises(Misused, match="--as USER"):
-        output.acting_user()
-    monkeypatch.setenv("NCEN_USER", "env")
-    assert output.acting_user() == "env"
-    output.manner.user = "flag"
-    assert output.acting_user() == "flag"
-    output.manner.user = None

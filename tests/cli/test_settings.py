@@ -67,7 +67,7 @@ def test_a_node_keeps_the_name_it_was_given(tmp_path: Path) -> None:
     assert (named.node, named.nats) == ("FR", "always")
     assert load(home=home).named(node="FR").node == "FR"
     assert load(home=home).named(nats="auto").nats == "auto"
-    with pytest.raises(Misused, match="This node's node is FR"):
+    with pytest.raises(Misused, match="This home's node is FR"):
         load(home=home).named(node="DE")
     assert load(home=home).node == "FR"
 

@@ -134,20 +134,19 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def cells(self) -> frozenset["Cell"]:
-        """The cells of the small-cell rule in which this seizure lies: one per section, none where no place is told."""
-        if self.place is None or self.place.subdivision is None or self.occurred_on is None:
+        """The cells of the small-cell rule in which this seizure lies: one for each section of its goods."""
+        if self.place is None or self.occurred_on is None:
             return frozenset()
-        return frozenset(
-            Cell(section=goods.section, subdivision=self.place.subdivision, year=self.occurred_on.year)
-            for goods in self.goods.values()
-        )
+        where = self.place.subdivision or self.place.country
+        year = self.occurred_on.year
+        return frozenset(Cell(section=goods.section, place=where, year=year) for goods in self.goods.values())
 
 
-class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """A section in a subdivision in a year: with few seizures in it, a day or a place singles somebody out."""
+class Cell(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A section in a subdivision (or country) in a year: with few seizures in it, day and place single somebody out."""
 
     section: Section
-    subdivision: SubdivisionCode
+    place: SubdivisionCode | CountryCode
     year: int
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -69,13 +70,27 @@ def make(
     now: datetime,
 ) -> None:
     """Write down decisions, each after those that were taken about the same entry before; numbers where released."""
+    rows = []
+    for entry, verdict, number in made:
+        known = verdict.premise
+        premise = (known.record_id, known.premise.version) if known else (None, None)
+        reason = str(verdict.reason) if isinstance(verdict, Withheld) else None
+        rows.append((entry.position or 0, entry.record_id, entry.version, reason, *premise, number))
+    write(connection, peer, rows, now)
+
+
+Row: TypeAlias = tuple[int, UUID, int, str | None, UUID | None, int | None, int | None]
+"""Position, record, version, reason, premise, its version, number."""
+
+
+def write(connection: Session, peer: str, made: Sequence[Row], now: datetime) -> None:
+    """Write down decisions as rows; the newest of an entry gets the highest decision number."""
     if not made:
         return
-    positions = [entry.position for entry, _, _ in made]
     rows = connection.execute(
         "SELECT position, max(decision) FROM exchange.decision "
         "WHERE peer = %s AND position = ANY(%s) GROUP BY position",
-        [peer, positions],
+        [peer, [row[0] for row in made]],
     )
     latest: dict[int, int] = dict(rows.fetchall())
     with (
@@ -83,11 +98,6 @@ def make(
         cursor.copy(f"COPY exchange.decision (peer, {COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy,
     ):
         copy.set_types(["text", "int8", "int4", "uuid", "int4", "text", "uuid", "int4", "int8", "timestamptz"])
-        for entry, verdict, number in made:
-            position = entry.position or 0
+        for position, *rest in made:
             latest[position] = latest.get(position, 0) + 1
-            known = verdict.premise
-            premise = (known.record_id, known.premise.version) if known else (None, None)
-            reason = str(verdict.reason) if isinstance(verdict, Withheld) else None
-            place = (peer, position, latest[position], entry.record_id, entry.version)
-            copy.write_row((*place, reason, *premise, number, now))
+            copy.write_row((peer, position, latest[position], *rest, now))

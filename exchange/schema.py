@@ -5,6 +5,7 @@ what it sent and received. No table holds a key that opens personal data, but fo
 can open.
 """
 
+from ledger import schema as ledger_schema
 from ledger.sessions import connect
 
 LOCK = 0x6E63656E_78  # "ncen" and x: one process makes the tables at a time
@@ -13,7 +14,7 @@ STATEMENTS = """
 CREATE SCHEMA IF NOT EXISTS exchange;
 
 CREATE TABLE IF NOT EXISTS exchange.own (
-  only boolean PRIMARY KEY DEFAULT true CHECK (only),
+  only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
   node text NOT NULL,
   role text NOT NULL CHECK (role IN ('nation', 'cen'))
 );
@@ -33,7 +34,7 @@ CREATE TABLE IF NOT EXISTS exchange.premise (
   state bytea NOT NULL
 );
 CREATE TABLE IF NOT EXISTS exchange.premise_walk (
-  only boolean PRIMARY KEY DEFAULT true CHECK (only),
+  only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
   position bigint NOT NULL
 );
 CREATE TABLE IF NOT EXISTS exchange.feed (
@@ -145,6 +146,11 @@ CREATE TABLE IF NOT EXISTS exchange.cell (
   PRIMARY KEY (peer, cell)
 );
 
+CREATE OR REPLACE VIEW exchange.open_seizure AS
+  SELECT s.position, e.record_id, e.node, e.body
+  FROM ledger.sealed s JOIN ledger.entry e USING (record_id, version)
+  WHERE NOT e.personal AND e.provenance IS NULL AND e.name LIKE 'seizure.%';
+
 CREATE OR REPLACE FUNCTION exchange.refuse_change() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'a decision once taken is never changed' USING ERRCODE = 'restrict_violation'; END $$;
 CREATE OR REPLACE TRIGGER decision_stands BEFORE UPDATE OR DELETE OR TRUNCATE ON exchange.decision
@@ -153,11 +159,13 @@ CREATE OR REPLACE TRIGGER decision_stands BEFORE UPDATE OR DELETE OR TRUNCATE ON
 
 
 def prepare(database_url: str, *, node: str, role: str = "nation") -> None:
-    """Make the tables that are missing and remember who we are; to be repeated at will.
+    """Make the tables that are missing (the ledger's too) and remember who we are; to be repeated at will.
 
     Raises:
+        Unsafe: as the ledger says.
         ValueError: the database belongs to another node, or to the same node in another role.
     """
+    ledger_schema.prepare(database_url, node=node)
     with connect(database_url) as connection, connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         connection.execute(STATEMENTS)

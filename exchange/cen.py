@@ -1,0 +1,155 @@
+"""The exporter of a feed to the CEN: it reads open entries only, holds no key but its signing key, and tells notices.
+
+It asks a view in which no personal entry stands, and decodes by a union of open events, in which none could. Chunks are
+counted in open entries, and it works by the clock and never because something was sealed, so that not even the cut of
+its batches depends on what is personal. Its numbers and tree are its own, over notices alone.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from domain.notice import Cell, OpenSeizureEvent
+from exchange import decisions, envelope, outbox
+from exchange.envelope import NoticeCore
+from exchange.telling import Kept, Told, Words, tell
+from ledger.sessions import Session
+
+CHUNK = 500
+"""Open entries looked at in one transaction, and so at most the notices in one batch."""
+
+_events: msgspec.msgpack.Decoder[OpenSeizureEvent] = msgspec.msgpack.Decoder(OpenSeizureEvent)
+_told = msgspec.msgpack.Decoder(Told)
+_encoder = msgspec.msgpack.Encoder(order="deterministic", decimal_format="string")
+
+OPEN_ENTRIES = """
+    SELECT position, record_id, body FROM exchange.open_seizure
+    WHERE position > %s AND position <= %s AND node = %s ORDER BY position LIMIT %s
+"""
+
+
+class CenExporter(msgspec.Struct, frozen=True, kw_only=True):
+    """What the exporter works with: a session, who we are, the key that signs, and a source of export ids."""
+
+    connection: Session
+    node: str
+    signing_key: Ed25519PrivateKey
+    peer: str
+    new_export_id: Callable[[], UUID] = uuid4
+
+    def step(self, now: datetime) -> bool:
+        """Tell the next open entries, in a transaction; returns whether there were as many as one step takes."""
+        with self.connection.transaction():
+            feed = outbox.load(self.connection, self.peer)
+            head = self.connection.execute("SELECT size FROM ledger.seal_state").fetchone()
+            until = int(head[0]) if head else 0
+            rows = self.connection.execute(OPEN_ENTRIES, [feed.position, until, self.node, CHUNK]).fetchall()
+            told = Telling(self.connection, self.peer)
+            told.fetch([record_id for _, record_id, _ in rows])
+            answers = [
+                (position, record_id, told.tell(record_id, _events.decode(body), self.new_export_id))
+                for position, record_id, body in rows
+            ]
+            self._send(feed, answers, now)
+            told.save()
+            is_full = len(rows) == CHUNK
+            feed.position = rows[-1][0] if is_full else until
+            outbox.save(self.connection, feed)
+            return is_full
+
+    def _send(self, feed: outbox.Feed, answers: list[tuple[int, UUID, Words | Kept]], now: datetime) -> None:
+        drafts = [
+            self._draft(position, record_id, answer)
+            for position, record_id, answer in answers
+            if not isinstance(answer, Kept)
+        ]
+        numbers = outbox.append(self.connection, feed, drafts, node=self.node, signing_key=self.signing_key)
+        number_at = {draft.position: number for draft, number in zip(drafts, numbers, strict=True)}
+        made: list[decisions.Row] = [
+            (
+                position,
+                record_id,
+                0,
+                str(answer) if isinstance(answer, Kept) else None,
+                None,
+                None,
+                number_at.get(position),
+            )
+            for position, record_id, answer in answers
+        ]
+        decisions.write(self.connection, self.peer, made, now)
+
+    def _draft(self, position: int, record_id: UUID, words: Words) -> outbox.Draft:
+        export_id, notice = words
+
+        def core(number: int) -> bytes:
+            return envelope.encode(
+                NoticeCore(
+                    form="notice/1",
+                    origin=self.node,
+                    recipient=self.peer,
+                    number=number,
+                    export_id=export_id,
+                    notice=notice,
+                )
+            )
+
+        return outbox.Draft(position=position, record_id=record_id, core=core)
+
+
+class Telling:
+    """What was told of seizures and how many lie in each cell, within one transaction."""
+
+    def __init__(self, connection: Session, peer: str) -> None:
+        """Know nothing yet."""
+        self._connection = connection
+        self._peer = peer
+        self._told: dict[UUID, Told] = {}
+        self._cells: dict[Cell, int] = {}
+
+    def fetch(self, record_ids: list[UUID]) -> None:
+        """Read what was told of these seizures."""
+        rows = self._connection.execute(
+            "SELECT record_id, state FROM exchange.told WHERE peer = %s AND record_id = ANY(%s)",
+            [self._peer, record_ids],
+        )
+        self._told |= {record_id: _told.decode(state) for record_id, state in rows}
+
+    def of(self, record_id: UUID) -> Told:
+        """What was told of a seizure, as far as it was fetched."""
+        return self._told.get(record_id, Told())
+
+    def tell(self, record_id: UUID, event: OpenSeizureEvent, new_export_id: Callable[[], UUID]) -> Words | Kept:
+        """Fold an open event of a seizure and count it in its cells."""
+        before = self.of(record_id)
+        after, answer = tell(before, event, self.count, new_export_id)
+        for cell in after.counted - before.counted:
+            self._cells[cell] = self.count(cell) + 1
+        self._told[record_id] = after
+        return answer
+
+    def count(self, cell: Cell) -> int:
+        """How many seizures were counted in a cell."""
+        if cell not in self._cells:
+            row = self._connection.execute(
+                "SELECT seizures FROM exchange.cell WHERE peer = %s AND cell = %s", [self._peer, _encoder.encode(cell)]
+            ).fetchone()
+            self._cells[cell] = int(row[0]) if row else 0
+        return self._cells[cell]
+
+    def save(self) -> None:
+        """Write back what was told and counted."""
+        with self._connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO exchange.told (peer, record_id, state) VALUES (%s, %s, %s) "
+                "ON CONFLICT (peer, record_id) DO UPDATE SET state = excluded.state",
+                [(self._peer, record_id, _encoder.encode(told)) for record_id, told in self._told.items()],
+            )
+            cursor.executemany(
+                "INSERT INTO exchange.cell (peer, cell, seizures) VALUES (%s, %s, %s) "
+                "ON CONFLICT (peer, cell) DO UPDATE SET seizures = excluded.seizures",
+                [(self._peer, _encoder.encode(cell), seizures) for cell, seizures in self._cells.items()],
+            )

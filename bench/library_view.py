@@ -20,7 +20,7 @@ from eventsourcing.projection import Projection, ProjectionRunner
 from domain.event import AnyEvent
 from domain.records import decode
 
-Row = tuple[str, Sequence[Any]]
+Row = tuple[bytes, Sequence[Any]]
 """An INSERT and its values."""
 READY: dict[UUID, list[Row]] = {}
 WAIT_S = 120.0

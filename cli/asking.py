@@ -8,12 +8,16 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+from cyclopts import Parameter
 from msgspec import inspect
 
 from cli.output import BadInput, Misused
+
+File = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
+"""The name of a file, or `-` for standard input."""
 
 Asked = TypeVar("Asked", bound=msgspec.Struct)
 
@@ -68,6 +72,8 @@ def from_file(name: str, kind: type[Asked]) -> Asked:
 
 
 def _read(name: str, where: str) -> bytes:
+    if name.startswith("--"):
+        raise Misused(f"A file belongs before {name}.")
     try:
         if name == "-":
             text = sys.stdin.buffer.read(LARGEST_FILE + 1)

@@ -81,7 +81,7 @@ def record(
     *,
     said: Said = NOTHING_SAID,
     known: HowKnown = NOTHING_KNOWN,
-    json_file: str | None = None,
+    json_file: asking.File = None,
     record_id: Annotated[UUID | None, Parameter(name="--id")] = None,
     acting: Acting = ACTING,
 ) -> None:

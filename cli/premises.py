@@ -57,7 +57,7 @@ def add(  # noqa: PLR0913  # one flag for each part of a premise
     retention_days: Annotated[int | None, Parameter(group=FACTS)] = None,
     shows_attribution: Annotated[bool, Parameter(group=FACTS)] = False,
     title: Annotated[str | None, Parameter(group=FACTS)] = None,
-    json_file: str | None = None,
+    json_file: asking.File = None,
     record_id: Annotated[UUID | None, Parameter(name="--id")] = None,
     acting: Acting = ACTING,
 ) -> None:

@@ -112,7 +112,7 @@ def record(  # noqa: PLR0913  # one flag for each fact
     party: Annotated[list[str] | None, Parameter(group=FACTS)] = None,
     plate: Annotated[list[str] | None, Parameter(group=FACTS)] = None,
     document: Annotated[list[str] | None, Parameter(group=FACTS)] = None,
-    json_file: str | None = None,
+    json_file: asking.File = None,
     record_id: Annotated[UUID | None, Parameter(name="--id")] = None,
     acting: Acting = ACTING,
 ) -> None:
@@ -274,7 +274,7 @@ def narrative(
     text: str | None = None,
     /,
     *,
-    file: str | None = None,
+    file: asking.File = None,
     take_back: bool = False,
     acting: Acting = ACTING,
 ) -> None:

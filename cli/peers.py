@@ -1,0 +1,123 @@
+"""`ncen peer …`: whom we exchange with, and the card by which we introduce ourselves.
+
+Two administrations hand each other a card, in which nothing is secret, and compare its fingerprint over another
+channel: whoever swaps a card becomes the peer. What may go to a peer is not said here but by premises.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from cli import output
+from cli.output import BadInput, Misused
+
+if TYPE_CHECKING:
+    from cli.settings import Settings
+    from exchange.peers import Identity, Peer
+
+app = App(name="peer", help="Add the nodes we exchange with, and show our own card.")
+
+
+@app.command
+def card(*, nats_url: str | None = None) -> None:
+    """Print this node's card, to be handed to a peer; the fingerprint goes to standard error.
+
+    Args:
+        nats_url: Where peers reach our NATS, as nats://host:port; what this node listens on when nothing is said.
+    """
+    from cli.settings import load
+    from exchange.peers import write_card
+
+    settings = load()
+    own = _own(settings).card(nats_url or _address(settings))
+    told = write_card(own)
+    output.say(f"Fingerprint of {own.node}: {own.fingerprint}. Compare it with the peer over another channel.")
+    if output.manner.json:
+        import msgspec
+
+        output.show({"card": msgspec.json.decode(told), "fingerprint": own.fingerprint})
+    else:
+        output.show(None, told.rstrip("\n"))
+
+
+@app.command
+def add(file: Annotated[str, Parameter(allow_leading_hyphen=True)], /, *, fingerprint: str | None = None) -> None:
+    """Take up a node as a peer, by the card that it handed us.
+
+    Args:
+        file: The card, in a file, or - for standard input.
+        fingerprint: What the peer told over another channel; a card with another fingerprint is refused.
+    """
+    from cli.settings import load
+    from cli.supervisor import ask_for_nats, database_url
+    from exchange import peers, schema
+
+    settings = load()
+    told = peers.read_card(_text(file))
+    if fingerprint is not None and _bare(fingerprint) != _bare(told.fingerprint):
+        raise Misused(f"This card has the fingerprint {told.fingerprint}, not the one that was given: do not trust it.")
+    url = database_url(settings)
+    own = _own(settings)
+    schema.prepare(url, node=settings.node, role=settings.role)
+    peer = peers.add(url, own, told)
+    ask_for_nats(settings)
+    output.show(_data(peer), f"{peer.node} is a peer. Its fingerprint is {peer.fingerprint}: compare it with the peer.")
+
+
+@app.command(name="list")
+def list_() -> None:
+    """List the nodes we exchange with."""
+    from cli.settings import load
+    from cli.supervisor import database_url
+    from exchange import peers, schema
+
+    settings = load()
+    url = database_url(settings)
+    schema.prepare(url, node=settings.node, role=settings.role)
+    known = peers.known(url)
+    rows = [(peer.node, peer.role.value, peer.fingerprint, peer.nats_url) for peer in known]
+    output.show(
+        {"peers": [_data(peer) for peer in known]},
+        output.table("", ("peer", "role", "fingerprint", "NATS"), rows) if rows else "There are no peers yet.",
+    )
+
+
+def _data(peer: "Peer") -> dict[str, object]:
+    return {
+        "node": peer.node,
+        "role": peer.role.value,
+        "fingerprint": peer.fingerprint,
+        "nats_url": peer.nats_url,
+    }
+
+
+def _own(settings: "Settings") -> "Identity":
+    from exchange.peers import Identity
+
+    settings.make_folders()
+    return Identity.open(settings.keys, node=settings.node, role=settings.role)
+
+
+def _address(settings: "Settings") -> str | None:
+    """Where peers reach our NATS: one that exists, or our own, which is started for it where the node is up."""
+    from cli.supervisor import ask_for_nats, running
+    from exchange.peers import without_login
+
+    if settings.nats_url is not None:
+        return without_login(settings.nats_url)
+    server = ask_for_nats(settings) if running(settings) is not None else None
+    return without_login(server.url) if server is not None else None
+
+
+def _text(file: str) -> bytes:
+    import sys
+
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read: {error.strerror or type(error).__name__}.") from None
+
+
+def _bare(fingerprint: str) -> str:
+    return "".join(fingerprint.split()).lower()

@@ -7,6 +7,7 @@ the server makes them wait for the doubtful transaction, so that its outcome bec
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,8 @@ from ledger.insertion import InDoubt, Plan, Taken
 from ledger.sessions import Session
 
 MOST_LINES_TOGETHER = 500
+LEADERS = 2
+"""While one group is being flushed the next can be sent: the server's work and the flush overlap."""
 RECONNECT_AFTER_S = (0.0, 0.05, 0.2, 0.5, 1.0)
 
 __all__ = ["Appender", "Plan", "Taken"]
@@ -36,20 +39,24 @@ class _Waiting:
 
 
 class Appender:
-    """Writes through one session; any number of threads may call it."""
+    """Writes through a few sessions, each with a leader; any number of threads may call it."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, leaders: int = LEADERS) -> None:
         """Connect when first used."""
         self._database_url = database_url
-        self._session: Session | None = None
+        self._sessions: list[Session] = []
         self._guard = threading.Lock()
-        self._queue: list[_Waiting] = []
-        self._is_led = False
+        self._queue: deque[_Waiting] = deque()
+        self._places = leaders
+        self._is_closed = False
 
     def close(self) -> None:
-        """Close the session once nobody writes."""
-        with self._leadership():
-            self._drop()
+        """Close the sessions: those that are free now, the others when their leaders are done."""
+        with self._guard:
+            self._is_closed = True
+            sessions, self._sessions = self._sessions, []
+        for session in sessions:
+            session.close()
 
     def append(self, plan: Plan) -> None:
         """Record the lines of a plan, flushed to disk, together with those that wait at the same moment.
@@ -80,8 +87,8 @@ class Appender:
     def _comes_to_lead(self, mine: _Waiting) -> bool:
         """Wait until the plan was committed (False) or the thread's turn to lead has come (True)."""
         with self._guard:
-            if not self._is_led:
-                self._is_led = True
+            if self._places:
+                self._places -= 1
                 return True
             self._queue.append(mine)
         mine.turn.acquire()
@@ -90,9 +97,9 @@ class Appender:
     def _hand_over(self) -> None:
         with self._guard:
             if self._queue:
-                self._queue.pop(0).turn.release()
+                self._queue.popleft().turn.release()
             else:
-                self._is_led = False
+                self._places += 1
 
     @contextmanager
     def _leadership(self) -> Iterator[None]:
@@ -115,15 +122,12 @@ class Appender:
 
     def _followers(self, mine: _Waiting) -> list[_Waiting]:
         """Take those who wait off the queue, first come first served, as many as one statement may hold."""
-        taken, lines = 0, 0
-        for waiting in (mine, *self._queue):
-            if waiting.plan is None:
+        followers, lines = [], len(mine.plan.drafts) if mine.plan else 0
+        while self._queue and self._queue[0].plan is not None:
+            lines += len(self._queue[0].plan.drafts)
+            if lines > MOST_LINES_TOGETHER:
                 break
-            lines += len(waiting.plan.drafts)
-            if taken and lines > MOST_LINES_TOGETHER:
-                break
-            taken += 1
-        followers, self._queue = self._queue[: taken - 1], self._queue[taken - 1 :]
+            followers.append(self._queue.popleft())
         return followers
 
     def _commit(self, group: list[_Waiting]) -> None:
@@ -147,18 +151,22 @@ class Appender:
         self._using(lambda session: insertion.insert(session, plans))
 
     def _using(self, write: Callable[[Session], None]) -> None:
-        if self._session is None:
-            self._session = insertion.open_session(self._database_url)
+        with self._guard:
+            session = self._sessions.pop() if self._sessions else None
+        if session is None:
+            session = insertion.open_session(self._database_url)
         try:
-            write(self._session)
+            write(session)
         except InDoubt:
-            self._drop()
+            session.close()
             raise
-
-    def _drop(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        finally:
+            with self._guard:
+                is_kept = not session.closed and not self._is_closed
+                if is_kept:
+                    self._sessions.append(session)
+            if not is_kept:
+                session.close()
 
 
 def _without_rivals(group: list[_Waiting]) -> list[_Waiting]:
@@ -180,7 +188,8 @@ def certainly(write: Callable[[], None]) -> None:
     """Write, and where the answer is lost write the same again until it is known or the server stays away."""
     was_in_doubt = False
     for wait_s in RECONNECT_AFTER_S:
-        time.sleep(wait_s)
+        if wait_s:
+            time.sleep(wait_s)
         try:
             write()
         except InDoubt:

@@ -115,8 +115,8 @@ class LedgerMapper(Mapper[UUID]):
         stand.version = entry.version - 1
         held = ((tag, self._vault.unwrap(wrapped)) for tag, wrapped in known.items())
         stand.keys = {tag: key for tag, key in held if key is not None}
-        drafting = Drafting(entry.node, self._vault, entry.by)
-        plan, _ = drafting.draft(stand, (entry.event,), to_us(entry.recorded_at), entry.command_id)
+        drafting = Drafting(entry.node, self._vault, entry.by, to_us(entry.recorded_at))
+        plan, _ = drafting.draft(stand, (entry.event,), entry.command_id)
         self._remember(entry.record_id, plan.keys)
         draft = plan.drafts[0]
         key = next((key for key in (*known.values(), *plan.keys) if key.key_id.bytes == draft.key_id), None)

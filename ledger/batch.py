@@ -22,10 +22,13 @@ Load = Callable[[list[UUID]], dict[UUID, Stand]]
 class Batch:
     """Commands on their way to being recorded together, and the answers to them."""
 
-    def __init__(self, asked: Sequence[Asked], deciding: Deciding, load: Load, *, reads_first: bool) -> None:
+    def __init__(
+        self, asked: Sequence[Asked], deciding: Callable[[], Deciding], load: Load, *, reads_first: bool
+    ) -> None:
         """Take commands in; `reads_first` when records are expected to exist already."""
         self._asked = asked
-        self._deciding = deciding
+        self._decide_now = deciding
+        self._deciding = deciding()
         self._load = load
         self.reads_first = reads_first
         self.was_in_doubt = False
@@ -41,6 +44,7 @@ class Batch:
         self.answers = []
         self._stands = {}
         self._is_read = False
+        self._deciding = self._decide_now()
         if self.reads_first:
             self._read(0)
         for place, asked in enumerate(self._asked):

@@ -14,7 +14,6 @@ from domain.entry import Entry
 from domain.event import Command
 from domain.refused import Refused
 from ledger.append import Plan
-from ledger.clock import Clock, from_us
 from ledger.drafting import Drafting
 from ledger.stand import Stand
 from ledger.vault import Vault
@@ -41,14 +40,13 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deciding:
-    """Decides one person's commands at one node."""
+    """Decides one person's commands at one node, at the moment the ledger learns of them."""
 
-    def __init__(self, node: str, vault: Vault, clock: Clock, by: Attribution) -> None:
+    def __init__(self, node: str, vault: Vault, by: Attribution, at_us: int) -> None:
         """Prepare what stays the same from command to command."""
         self._node = node
-        self._clock = clock
-        self._by = by
-        self._drafting = Drafting(node, vault, by)
+        self._drafting = Drafting(node, vault, by, at_us)
+        self._occasion = Occasion(by=by, at=self._drafting.recorded_at)
 
     def on(self, stand: Stand, asked: Asked) -> tuple[Plan, Recorded]:
         """Decide a command on a record as it stands: what is to be recorded, and the answer once it is.
@@ -62,12 +60,10 @@ class Deciding:
             if done:
                 return NOTHING, repeated(asked.record_id, done)
             stand.require_own(self._node, kind)
-        at_us = self._clock.now_us()
-        occasion = Occasion(by=self._by, at=from_us(at_us))
-        events = kind.decide(stand.state, asked.command, occasion)
+        events = kind.decide(stand.state, asked.command, self._occasion)
         if not events:
             return NOTHING, Recorded(record_id=asked.record_id, version=stand.version, entries=())
-        plan, entries = self._drafting.draft(stand, events, at_us, asked.command_id)
+        plan, entries = self._drafting.draft(stand, events, asked.command_id)
         return plan, Recorded(record_id=asked.record_id, version=entries[-1].version, entries=entries)
 
     def as_creation(self, stand: Stand, asked: Asked) -> tuple[Plan, Recorded] | None:

@@ -3,7 +3,7 @@
 A subject's key in a record is made with the first event that needs it, and recorded in the same transaction.
 """
 
-import secrets
+import os
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -20,52 +20,48 @@ from ledger.vault import HeldKey, Vault, WrappedKey
 
 
 class Drafting:
-    """Makes the lines of one person's commands at one node."""
+    """Makes the lines of one person's commands at one node and moment."""
 
-    def __init__(self, node: str, vault: Vault, by: Attribution) -> None:
+    def __init__(self, node: str, vault: Vault, by: Attribution, at_us: int) -> None:
         """Prepare what stays the same from command to command."""
         self._node = node
         self._node_bytes = node.encode("ascii")
         self._vault = vault
         self._by = by
         self._attribution_rest = attributed.encode_rest(by)
+        self._at_us = at_us
+        self.recorded_at = from_us(at_us)
 
-    def draft(
-        self, stand: Stand, events: Sequence[AnyEvent], at_us: int, command_id: UUID
-    ) -> tuple[Plan, tuple[Entry, ...]]:
+    def draft(self, stand: Stand, events: Sequence[AnyEvent], command_id: UUID) -> tuple[Plan, tuple[Entry, ...]]:
         """Make the lines and the entries that follow upon a record as it stands.
 
         Raises:
             Refused: a value does not have the form its field asks for.
         """
         attribution = attributed.FORMAT_VERSION + command_id.bytes + self._attribution_rest
-        recorded_at = from_us(at_us)
-        record_id, version = stand.record_id, stand.version
-        record_bytes = record_id.bytes
+        record_id, record_bytes, version = stand.record_id, stand.record_id.bytes, stand.version
         drafts: list[Draft] = []
         entries: list[Entry] = []
         new_keys: list[WrappedKey] = []
         for event in events:
             version += 1
-            name = wire_name(event)
-            body = records.encode(event)
-            key_id = None
+            body, key_id = records.encode(event), None
             if isinstance(event, PersonalEvent):
                 key = self._key(stand, event.subject_of(record_id), new_keys)
-                names = leaf.pack_names(self._node, name)
-                body = vault.seal(key, leaf.pack_header(record_bytes, version, at_us, True, names), body)  # noqa: FBT003  # packed in the order of the format
-                key_id = key.key_id.bytes
+                body, key_id = self._sealed(key, record_bytes, version, event, body), key.key_id.bytes
+            name = wire_name(event).encode("ascii")
+            salt = os.urandom(leaf.SALT_BYTES)
             drafts.append(
                 Draft(
                     record_bytes,
                     version,
-                    at_us,
+                    self._at_us,
                     self._node_bytes,
-                    name.encode("ascii"),
+                    name,
                     key_id is not None,
                     body,
                     attribution,
-                    secrets.token_bytes(leaf.SALT_BYTES),
+                    salt,
                     None,
                     key_id,
                 )
@@ -74,7 +70,7 @@ class Drafting:
                 Entry(
                     record_id=record_id,
                     version=version,
-                    recorded_at=recorded_at,
+                    recorded_at=self.recorded_at,
                     node=self._node,
                     event=event,
                     by=self._by,
@@ -82,6 +78,11 @@ class Drafting:
                 )
             )
         return Plan(drafts, new_keys), tuple(entries)
+
+    def _sealed(self, key: HeldKey, record_id: bytes, version: int, event: AnyEvent, body: bytes) -> bytes:
+        names = leaf.pack_names(self._node, wire_name(event))
+        header = leaf.pack_header(record_id, version, self._at_us, is_personal=True, names=names)
+        return vault.seal(key, header, body)
 
     def _key(self, stand: Stand, subject: UUID, new_keys: list[WrappedKey]) -> HeldKey:
         tag = self._vault.subject_tag(subject)

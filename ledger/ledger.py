@@ -95,16 +95,15 @@ class Ledger(Application[UUID]):
             psycopg.OperationalError: the server is gone; asked again with the same command id, the answer is certain.
         """
         asked = Asked(record_id=record_id, command=command, command_id=command_id or self.new_id())
-        deciding = Deciding(self.node, self.vault, self._clock, by)
-        decided = deciding.as_creation(Stand(record_id), asked)
-        plan, answer = decided or deciding.on(self._stand(record_id), asked)
+        decided = self._deciding(by).as_creation(Stand(record_id), asked)
+        plan, answer = decided or self._deciding(by).on(self._stand(record_id), asked)
         for _ in range(MOST_TRIES):
             if not plan.drafts:
                 return answer
             try:
                 self._appender.append(plan)
             except Taken as taken:
-                plan, answer = deciding.on(self._stand(record_id), asked)
+                plan, answer = self._deciding(by).on(self._stand(record_id), asked)
                 if taken.was_in_doubt and answer.is_repeated:  # it was this very call that recorded them
                     return msgspec.structs.replace(answer, is_repeated=False)
             else:
@@ -118,8 +117,7 @@ class Ledger(Application[UUID]):
             Conflict: others kept changing the records; nothing was recorded.
             psycopg.OperationalError: the server is gone; asked again with the same ids, the answers are certain.
         """
-        deciding = Deciding(self.node, self.vault, self._clock, by)
-        batch = Batch(asked, deciding, self._stands, reads_first=not self._expects_new)
+        batch = Batch(asked, lambda: self._deciding(by), self._stands, reads_first=not self._expects_new)
         for _ in range(MOST_TRIES):
             try:
                 certainly(lambda: batch.write(self._appender))
@@ -182,6 +180,9 @@ class Ledger(Application[UUID]):
     def new_id() -> UUID:
         """Return a new record or command id (UUIDv7: ids made after each other lie beside each other on disk)."""
         return uuid7()
+
+    def _deciding(self, by: Attribution) -> Deciding:
+        return Deciding(self.node, self.vault, by, self._clock.now_us())
 
     def _stand(self, record_id: UUID) -> Stand:
         return self._stands([record_id])[record_id]

@@ -1,0 +1,68 @@
+"""A node of the demonstration: a home of its own, started, asked and stopped by the `ncen` command like any other.
+
+What a person would type is typed here too (`ncen up`, `ncen peer add`, `ncen verify`), so that the demonstration shows
+the program and not a likeness of it. Only the bulk of commands goes straight to the ledger.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cli.output import Failure
+from cli.settings import Settings, load
+from cli.supervisor import database_url
+from ledger.ledger import Ledger
+
+WAIT_S = 300.0
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """One administration of the demonstration (or the CEN's sink) and where its things lie."""
+
+    code: str
+    name: str
+    role: str
+    home: Path
+
+    @property
+    def settings(self) -> Settings:
+        """The node's settings, as `ncen up` wrote them."""
+        return load(home=self.home)
+
+    @property
+    def database_url(self) -> str:
+        """Where its database is."""
+        return database_url(self.settings)
+
+    def ncen(self, *words: str, user: str = "administrator-01") -> Any:  # noqa: ANN401  # whatever the verb prints as JSON
+        """Say `ncen WORDS --json` in this home and return what it printed.
+
+        Raises:
+            Failure: the verb failed; the sentence is its own.
+        """
+        line = [sys.executable, "-m", "cli.main", "--json", "--home", str(self.home), "--as", user, *words]
+        # What is set for the person's own node must not steer the nodes of the demonstration.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("NCEN_")}
+        done = subprocess.run(  # noqa: S603  # our own program
+            line, capture_output=True, text=True, timeout=WAIT_S, check=False, env=environment
+        )
+        try:
+            answer = msgspec.json.decode(done.stdout) if done.stdout.strip() else None
+        except msgspec.DecodeError:
+            answer = None
+        if done.returncode and not (isinstance(answer, dict) and "error" not in answer):
+            said = answer["error"]["message"] if isinstance(answer, dict) else done.stderr.strip()
+            raise Failure(f"{self.code}: `ncen {' '.join(words[:2])}` ended with {done.returncode}: {said}")
+        return answer
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """The node's ledger."""
+        with Ledger.open(self.database_url, node=self.code, keys=self.settings.keys) as ledger:
+            yield ledger

@@ -64,7 +64,8 @@ OpenSeizureEvent = (
     | SeizureCancelled
 )
 
-InternationalHs = Annotated[str, Meta(pattern=r"^[0-9]{2}([0-9]{2}){0,2}$", description="2, 4 or 6 digits")]
+InternationalHs = Annotated[str, Meta(pattern=r"^[0-9]{2}([0-9]{2}){0,2}$(?!\n)", description="2, 4 or 6 digits")]
+Where = Annotated[str, Meta(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$(?!\n)", description="ISO 3166-1 or 3166-2")]
 Amount = Annotated[int, Meta(ge=0, le=LARGEST)]
 Route = Annotated[tuple[CountryCode, ...], Meta(max_length=30)]
 FeedNumber = Annotated[int, Meta(ge=1, le=2**53 - 1)]
@@ -146,7 +147,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """A section in a subdivision (or country) in a year: with few seizures in it, day and place single somebody out."""
 
     section: Section
-    place: SubdivisionCode | CountryCode
+    place: Where
     year: int
 
 

@@ -23,7 +23,7 @@ CHUNK = 500
 
 _events: msgspec.msgpack.Decoder[OpenSeizureEvent] = msgspec.msgpack.Decoder(OpenSeizureEvent)
 _told = msgspec.msgpack.Decoder(Told)
-_encoder = msgspec.msgpack.Encoder(order="deterministic", decimal_format="string")
+_encoder = msgspec.msgpack.Encoder(decimal_format="string")
 
 OPEN_ENTRIES = """
     SELECT position, record_id, body FROM exchange.open_seizure

@@ -32,10 +32,10 @@ Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Number = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Microseconds = Annotated[int, Meta(ge=0, le=2**53 - 1)]
-WireName = Annotated[str, Meta(pattern=r"^[a-z]{1,20}\.[a-z-]{1,43}$")]
+WireName = Annotated[str, Meta(pattern=r"^[a-z]{1,20}\.[a-z-]{1,43}$(?!\n)")]
 Proof = Annotated[tuple[Hash, ...], Meta(max_length=64)]
 CheckpointText = Annotated[str, Meta(max_length=1_024)]
-Evaluation = Annotated[str, Meta(pattern=r"^[ABCX][1-4]$")]
+Evaluation = Annotated[str, Meta(pattern=r"^[ABCX][1-4]$(?!\n)")]
 
 OWN_OBSERVATION = "A1"
 """Reliable source, known to be true: what customs itself found and recorded (Europol's 4x4)."""

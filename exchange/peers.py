@@ -22,7 +22,9 @@ from ledger.keyring import Keyring
 from ledger.sessions import Session, connect
 
 KeyBytes = Annotated[bytes, Meta(min_length=32, max_length=32)]
-NatsUrl = Annotated[str, Meta(pattern=r"^(nats|tls)://[A-Za-z0-9.\[\]:-]{1,255}$", description="nats://host:port")]
+NatsUrl = Annotated[
+    str, Meta(pattern=r"^(nats|tls)://[A-Za-z0-9.\[\]:-]{1,255}$(?!\n)", description="nats://host:port")
+]
 MOST_CARD_BYTES = 4_096
 
 

@@ -15,11 +15,14 @@ __all__ = [
     "Frontier",
     "consistency_proof",
     "inclusion_proof",
+    "is_subtree",
     "leaf_hash",
     "node_hash",
     "root",
     "verify_consistency",
     "verify_inclusion",
+    "verify_subtree_consistency",
+    "verify_subtree_inclusion",
 ]
 
 EMPTY_ROOT = sha256(b"").digest()
@@ -182,28 +185,55 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
 
 def verify_consistency(size1: int, size2: int, proof: Sequence[bytes], root1: bytes, root2: bytes) -> bool:
     """Tell whether the tree of size1 and root1 grew into that of size2 and root2 (RFC 9162, section 2.1.4.2)."""
-    if not 0 < size1 <= size2 or not _are_hashes(root1, root2, *proof):
+    return size1 > 0 and verify_subtree_consistency(0, size1, size2, proof, root1, root2)
+
+
+def is_subtree(start: int, end: int) -> bool:
+    """Tell whether the leaves from `start` up to `end` are a subtree: as RFC 6962 would split a larger tree."""
+    return 0 <= start < end and start % (1 << (end - start - 1).bit_length()) == 0
+
+
+def verify_subtree_inclusion(  # noqa: PLR0913, PLR0917  # the claim has as many parts
+    leaf: bytes, index: int, start: int, end: int, proof: Sequence[bytes], root: bytes
+) -> bool:
+    """Tell whether the subtree of the leaves from `start` up to `end` holds this leaf hash at `index`."""
+    return is_subtree(start, end) and verify_inclusion(leaf, index - start, end - start, proof, root)
+
+
+def verify_subtree_consistency(  # noqa: PLR0913, PLR0917  # the same
+    start: int, end: int, size: int, proof: Sequence[bytes], subtree_root: bytes, root: bytes
+) -> bool:
+    """Tell whether a subtree belongs to the tree of this size and root (as in the IETF's Merkle Tree Certificates).
+
+    The empty subtree belongs to every tree: nothing is said of the tree then, not even of its root.
+    """
+    if 0 <= start == end <= size:
+        return not proof and subtree_root == EMPTY_ROOT
+    if not is_subtree(start, end) or end > size:
         return False
-    if size1 == size2:
-        return not proof and root1 == root2
-    path = [root1, *proof] if not size1 & (size1 - 1) else list(proof)
+    if end - start == size:
+        return not proof and subtree_root == root
+    if not _are_hashes(subtree_root, root, *proof):
+        return False
+    first, last, edge = start, end - 1, size - 1
+    while first != last and (last == edge or last & 1):
+        first, last, edge = first >> 1, last >> 1, edge >> 1
+    path = list(proof) if first != last else [subtree_root, *proof]
     if not path:
         return False
-    number, last = size1 - 1, size2 - 1
-    while number & 1:
-        number, last = number >> 1, last >> 1
     before = after = path[0]
     for sibling in path[1:]:
-        if last == 0:
+        if edge == 0:
             return False
-        if number & 1 or number == last:
-            before, after = node_hash(sibling, before), node_hash(sibling, after)
-            while number and not number & 1:
-                number, last = number >> 1, last >> 1
+        if last & 1 or last == edge:
+            before = node_hash(sibling, before) if first < last else before
+            after = node_hash(sibling, after)
+            while last and not last & 1:
+                first, last, edge = first >> 1, last >> 1, edge >> 1
         else:
             after = node_hash(after, sibling)
-        number, last = number >> 1, last >> 1
-    return last == 0 and before == root1 and after == root2
+        first, last, edge = first >> 1, last >> 1, edge >> 1
+    return edge == 0 and before == subtree_root and after == root
 
 
 def _are_hashes(*values: bytes) -> bool:

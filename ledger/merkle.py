@@ -165,32 +165,23 @@ def _growth(subtree: Subtree, size1: int, start: int, end: int, *, is_known: boo
     return [*_growth(subtree, size1, split, end, is_known=False), range_hash(subtree, start, split)]
 
 
+def is_subtree(start: int, end: int) -> bool:
+    """Tell whether the leaves from `start` up to `end` are a subtree: as RFC 6962 would split a larger tree."""
+    return 0 <= start < end and start % (1 << (end - start - 1).bit_length()) == 0
+
+
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
     """Tell whether a tree of this size and root holds this leaf hash at this index (RFC 9162, section 2.1.3.2)."""
-    if not 0 <= index < size or not _are_hashes(leaf, root, *proof):
-        return False
-    number, last, total = index, size - 1, leaf
-    for sibling in proof:
-        if last == 0:
-            return False
-        if number & 1 or number == last:
-            total = node_hash(sibling, total)
-            while number and not number & 1:
-                number, last = number >> 1, last >> 1
-        else:
-            total = node_hash(total, sibling)
-        number, last = number >> 1, last >> 1
-    return last == 0 and total == root
+    return (
+        0 <= index < size
+        and _are_hashes(leaf, root)
+        and verify_subtree_consistency(index, index + 1, size, proof, leaf, root)
+    )
 
 
 def verify_consistency(size1: int, size2: int, proof: Sequence[bytes], root1: bytes, root2: bytes) -> bool:
     """Tell whether the tree of size1 and root1 grew into that of size2 and root2 (RFC 9162, section 2.1.4.2)."""
     return size1 > 0 and verify_subtree_consistency(0, size1, size2, proof, root1, root2)
-
-
-def is_subtree(start: int, end: int) -> bool:
-    """Tell whether the leaves from `start` up to `end` are a subtree: as RFC 6962 would split a larger tree."""
-    return 0 <= start < end and start % (1 << (end - start - 1).bit_length()) == 0
 
 
 def verify_subtree_inclusion(  # noqa: PLR0913, PLR0917  # the claim has as many parts
@@ -209,22 +200,21 @@ def verify_subtree_consistency(  # noqa: PLR0913, PLR0917  # the same
     """
     if 0 <= start == end <= size:
         return not proof and subtree_root == EMPTY_ROOT
-    if not is_subtree(start, end) or end > size:
-        return False
-    if end - start == size:
+    if start == 0 and end == size:
         return not proof and subtree_root == root
-    if not _are_hashes(subtree_root, root, *proof):
-        return False
-    first, last, edge = start, end - 1, size - 1
+    is_claim = is_subtree(start, end) and end <= size and _are_hashes(subtree_root, root, *proof)
+    return is_claim and _climb(start, end - 1, size - 1, proof, subtree_root) == (subtree_root, root)
+
+
+def _climb(first: int, last: int, edge: int, proof: Sequence[bytes], subtree_root: bytes) -> tuple[bytes, bytes] | None:
+    """Return the roots that a proof gives: of the subtree from `first` to `last`, and of the tree up to `edge`."""
     while first != last and (last == edge or last & 1):
         first, last, edge = first >> 1, last >> 1, edge >> 1
-    path = list(proof) if first != last else [subtree_root, *proof]
-    if not path:
-        return False
-    before = after = path[0]
-    for sibling in path[1:]:
+    path = [subtree_root, *proof] if first == last else list(proof)
+    before = after = path.pop(0) if path else b""
+    for sibling in path:
         if edge == 0:
-            return False
+            return None
         if last & 1 or last == edge:
             before = node_hash(sibling, before) if first < last else before
             after = node_hash(sibling, after)
@@ -233,7 +223,7 @@ def verify_subtree_consistency(  # noqa: PLR0913, PLR0917  # the same
         else:
             after = node_hash(after, sibling)
         first, last, edge = first >> 1, last >> 1, edge >> 1
-    return edge == 0 and before == subtree_root and after == root
+    return (before, after) if edge == 0 else None
 
 
 def _are_hashes(*values: bytes) -> bool:

@@ -46,12 +46,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             Failure: the verb failed; the sentence is its own.
         """
-        line = [sys.executable, "-m", "cli.main", "--json", "--home", str(self.home), "--as", user, *words]
-        # What is set for the person's own node must not steer the nodes of the demonstration.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("NCEN_")}
-        done = subprocess.run(  # noqa: S603  # our own program
-            line, capture_output=True, text=True, timeout=WAIT_S, check=False, env=environment
-        )
+        done = self._run("--json", "--as", user, *words)
         try:
             answer = msgspec.json.decode(done.stdout) if done.stdout.strip() else None
         except msgspec.DecodeError:
@@ -60,6 +55,22 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
             said = answer["error"]["message"] if isinstance(answer, dict) else done.stderr.strip()
             raise Failure(f"{self.code}: `ncen {' '.join(words[:2])}` ended with {done.returncode}: {said}")
         return answer
+
+    def says(self, *words: str, user: str = "auditor-01") -> str:
+        """Say `ncen WORDS` in this home and return what a person would read."""
+        return self._run("--as", user, *words).stdout.rstrip("\n")
+
+    def _run(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        # What is set for the person's own node must not steer the nodes of the demonstration.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("NCEN_")}
+        return subprocess.run(  # noqa: S603  # our own program
+            [sys.executable, "-m", "cli.main", "--home", str(self.home), *words],
+            capture_output=True,
+            text=True,
+            timeout=WAIT_S,
+            check=False,
+            env=environment,
+        )
 
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:

@@ -149,6 +149,9 @@ def _as_text(value: object) -> str:
             return f"{value.digits} (HS {value.edition})"
         case Coded():
             return f"{value.code} ({value.list} {value.edition})"
+        case Party():
+            said = (str(value.party), value.role, value.category, "(business)" if value.is_business else None)
+            return " ".join(text for text in said if text)
         case Grading():
             return f"{value.source}{value.information} ({value.scheme})"
         case msgspec.Struct():

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -115,6 +116,17 @@ def test_wire_names_are_unique_and_say_what_happened_to_which_kind() -> None:
 def test_commands_have_names_of_their_own() -> None:
     assert len(COMMANDS) == sum(len(kind.commands) for kind in KINDS.values())
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)+", name) for name in COMMANDS)
+
+
+def test_every_command_has_its_stories() -> None:
+    """Notices are the exchange's to tell about; every other command is asked in a test of this folder."""
+    told = "\n".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    untold = [
+        f"{kind.name}: {command.__name__}"
+        for kind, command in COMMANDS.values()
+        if kind.name != "notice" and f"{command.__name__}(" not in told
+    ]
+    assert not untold
 
 
 def test_every_state_starts_empty() -> None:

@@ -1,0 +1,1 @@
+"""The documentation, and what generates those of its pages that are made from the code."""

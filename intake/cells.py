@@ -80,7 +80,7 @@ class TextFrom(CellFrom):
     unmapped: Literal["refuse", "leave out", "as given"] = "refuse"
     """What to do with a word that `values` does not hold: refuse the row, tell nothing, or take it as the code."""
     default: str | None = None
-    """The code for a word that `values` does not hold, in place of `unmapped`."""
+    """The code for a word that `values` does not hold, in place of `unmapped`; "" is "not told"."""
     if_missing: str | None = None
     """The code where the cell is missing."""
     prefix: str = ""

@@ -6,9 +6,12 @@ in a transaction. Checks that do not hold, and a file or mapping that cannot be 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -96,6 +99,13 @@ def import_seizures(  # noqa: PLR0913  # what a person can say of an import
         return run.outcome if run.is_stopped_by_checks() else run.go()
 
 
+class _Place(NamedTuple):
+    """A record that an identity has or could have, and how it stands."""
+
+    record_id: UUID
+    stand: Stand
+
+
 class _Import:
     """One import under way."""
 
@@ -129,11 +139,16 @@ class _Import:
     def go(self) -> Outcome:
         """Tell the ledger of every row."""
         told = bundles(self._rows, self._survey, self._keys, self._put_aside)
-        for batch in _batches(told):
-            self._settle(batch)
-            self._done += sum(len(bundle.rows) for bundle in batch)
-            if self.on_progress is not None:
-                self.on_progress(self._done, self.outcome.read)
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="import") as writer:
+            under_way: Callable[[], None] | None = None
+            for batch in _batches(told):
+                asked = self._made_ready(batch)  # while the batch before is being written
+                if under_way is not None:
+                    under_way()
+                under_way = self._settling(batch, asked, writer)
+            if under_way is not None:
+                under_way()
+        self.outcome.in_order()
         return self.outcome
 
     def _put_aside(self, row: Row) -> bool:
@@ -147,21 +162,39 @@ class _Import:
 
     # ------------------------------------------------------------ a batch
 
-    def _settle(self, batch: Sequence[Bundle]) -> None:
+    def _settling(
+        self, batch: Sequence[Bundle], asked: Sequence[_Asking], writer: ThreadPoolExecutor
+    ) -> Callable[[], None]:
+        """Begin to write a batch; what is given back waits for the answers and counts them."""
+        foresee = self.foresee
+        written = (
+            writer.submit(self._ledger.execute_all, [one.asked for one in asked], self._by)
+            if asked and foresee is None
+            else None
+        )
+
+        def settled() -> None:
+            if foresee is not None:
+                for one in asked:
+                    self._count(one.telling, self._foreseen(one, foresee))
+            for one, answer in zip(asked, written.result() if written is not None else (), strict=False):
+                self._count(one.telling, answer if isinstance(answer, Refused) else _events(answer))
+            self._done += sum(len(bundle.rows) for bundle in batch)
+            if self.on_progress is not None:
+                self.on_progress(self._done, self.outcome.read)
+
+        return settled
+
+    def _made_ready(self, batch: Sequence[Bundle]) -> list[_Asking]:
+        """What the ledger is to be asked of a batch; what would change nothing is counted and not asked."""
         told = [(bundle.key, self._telling.of(bundle)) for bundle in batch]
         told = [(key, self._sound(tellings)) for key, tellings in told]
         stands = self._on_record([(key, len(tellings)) for key, tellings in told if tellings])
         asked: list[_Asking] = []
         for key, tellings in told:
             if tellings:
-                asked.extend(self._asked(key, tellings, stands[key]))
-        if self.foresee is None:
-            answers = self._ledger.execute_all([one.asked for one in asked], self._by) if asked else []
-            for one, answer in zip(asked, answers, strict=True):
-                self._count(one.telling, answer if isinstance(answer, Refused) else _events(answer))
-            return
-        for one in asked:
-            self._count(one.telling, self._foreseen(one))
+                asked.extend(self._asked(tellings, stands[key]))
+        return asked
 
     def _sound(self, tellings: list[Telling]) -> list[Telling]:
         """Those of several rows of one identity that the ledger will not refuse: numbers of records have no gaps."""
@@ -176,37 +209,34 @@ class _Import:
                 self._count(telling, refused)
         return sound
 
-    def _on_record(self, wanted: Sequence[tuple[bytes, int]]) -> dict[bytes, list[Stand]]:
-        """The records of each identity, in order. One more than there are rows is looked for, until there is none."""
-        found: dict[bytes, list[Stand]] = {key: [] for key, _ in wanted}
-        looking = {key: range(1, rows + 2) for key, rows in wanted}
+    def _on_record(self, wanted: Sequence[tuple[bytes, int]]) -> dict[bytes, list[_Place]]:
+        """The records of each identity, in order: as many as there are rows, and those beyond as long as there are."""
+        found: dict[bytes, list[_Place]] = {key: [] for key, _ in wanted}
+        looking = dict(wanted)
         while looking:
-            ids = {self._ids.record(key, n): (key, n) for key, numbers in looking.items() for n in numbers}
-            stands = self._ledger.stands(list(ids))
-            for record_id, (key, _) in ids.items():
-                if stands[record_id].entries:
-                    found[key].append(stands[record_id])
-            last = {key: self._ids.record(key, numbers[-1]) for key, numbers in looking.items()}
-            looking = {
-                key: range(numbers.stop, numbers.stop + len(numbers) + 8)
-                for key, numbers in looking.items()
-                if stands[last[key]].entries
+            places = {
+                key: [self._ids.record(key, n) for n in range(len(found[key]) + 1, len(found[key]) + count + 1)]
+                for key, count in looking.items()
             }
+            stands = self._ledger.stands([record_id for ids in places.values() for record_id in ids])
+            for key, ids in places.items():
+                found[key].extend(_Place(record_id, stands[record_id]) for record_id in ids)
+            looking = {key: count + 1 for key, count in looking.items() if found[key][-1].stand.entries}
         return found
 
-    def _asked(self, key: bytes, tellings: Sequence[Telling], stands: Sequence[Stand]) -> Iterator[_Asking]:
+    def _asked(self, tellings: Sequence[Telling], places: Sequence[_Place]) -> Iterator[_Asking]:
         """The commands of one identity's tellings; what would change nothing is counted and not asked."""
-        places = self._mapping.source.true_to_places
-        new = len(stands)
-        for telling, stand in assigned(tellings, stands, places, self._occasion):
-            command = restating(telling.facts, stand, places)
+        true_to = self._mapping.source.true_to_places
+        stands = [place.stand for place in places if place.stand.entries]
+        free = (place.record_id for place in places if not place.stand.entries)
+        for telling, stand in assigned(tellings, stands, true_to, self._occasion):
+            command = restating(telling.facts, stand, true_to)
             if stand is None:
-                new += 1
-                record_id, version = self._ids.record(key, new), 0
+                record_id, version = next(free), 0
+            elif self._is_unchanged(stand, command):
+                self._count(telling, ())
+                continue
             else:
-                if self._is_unchanged(stand, command):
-                    self._count(telling, ())
-                    continue
                 record_id, version = stand.record_id, stand.version
             command_id = self._ids.command(record_id, version, command)
             yield _Asking(telling, stand, command, Asked(record_id=record_id, command=command, command_id=command_id))
@@ -217,7 +247,7 @@ class _Import:
         except Refused:
             return False  # the ledger says so in the answer
 
-    def _foreseen(self, one: _Asking) -> Refused | tuple[SeizureEvent, ...]:
+    def _foreseen(self, one: _Asking, foresee: Callable[[Foreseen], None]) -> Refused | tuple[SeizureEvent, ...]:
         """What the ledger would answer; nothing is written."""
         state = one.stand.state if one.stand is not None else None
         try:
@@ -231,8 +261,7 @@ class _Import:
             now = evolve(now, event, self._occasion)
         changes = () if state is None else tuple(map(_without_personal, differences(state, now)))
         action = "record" if state is None else "amend"
-        if self.foresee is not None:
-            self.foresee(Foreseen(tuple(one.telling.lines), action, changes))
+        foresee(Foreseen(tuple(one.telling.lines), action, changes))
         return events
 
     def _count(self, telling: Telling, answer: Refused | Sequence[object]) -> None:

@@ -15,7 +15,7 @@ from domain.event import Command
 from intake.cells import DayFrom, NumberFrom
 from intake.mapping import Mapping
 from intake.meaning import cells_of
-from intake.reading import Cells, Columns, Unfit, day_reader, folded, number_reader
+from intake.reading import Cells, Columns, Unfit, day_reader, folded, number_reader, remembered
 from intake.rows import tidy
 
 _encoder = msgspec.msgpack.Encoder(decimal_format="string")
@@ -28,17 +28,22 @@ class Keys:
     def __init__(self, mapping: Mapping, columns: Columns) -> None:
         """Make the readers of the identifying columns."""
         by_meaning = dict(_by_meaning(mapping, columns))
-        self._row = [by_meaning.get(tidy(name)) or _by_words(name, None, columns) for name in mapping.identity.columns]
-        shipment = mapping.shipment
-        self._shipment = [_by_words(name, shipment.missing, columns) for name in shipment.key] if shipment else []
+        self._row = [
+            (columns.place(name), remembered(by_meaning.get(tidy(name)) or _words(None, columns)))
+            for name in mapping.identity.columns
+        ]
+        self._shipment = []
+        if (shipment := mapping.shipment) is not None:
+            look = remembered(_words(shipment.missing, columns))
+            self._shipment = [(columns.place(name), look) for name in shipment.key]
 
     def of(self, cells: Cells) -> bytes:
         """What identifies a row: its shipment's key, or where it has none its own identity."""
         if self._shipment:
-            parts = [read(cells) for read in self._shipment]
-            if all(parts):
-                return _joined(_SHIPMENT, parts)
-        return _joined(_ROW, [read(cells) for read in self._row])
+            parts = [look(cells[place]) for place, look in self._shipment]
+            if _NOTHING not in parts:
+                return _SHIPMENT + b"".join(parts)
+        return _ROW + b"".join([look(cells[place]) for place, look in self._row])
 
 
 def is_shipment(key: bytes) -> bool:
@@ -46,58 +51,71 @@ def is_shipment(key: bytes) -> bool:
     return key.startswith(_SHIPMENT)
 
 
-def _by_words(name: str, own_missing: Sequence[str] | None, columns: Columns) -> Callable[[Cells], str]:
-    place, missing = columns.place(name), columns.missing(own_missing)
-
-    def read(cells: Cells) -> str:
-        text = folded(cells[place])
-        return "" if text in missing else text
-
-    return read
+def _part(text: str) -> bytes:
+    """A part of a key: its length comes first, so that no two keys run into each other."""
+    told = text.encode("utf-8", "surrogatepass")
+    return len(told).to_bytes(4, "big") + told
 
 
-def _by_meaning(mapping: Mapping, columns: Columns) -> list[tuple[str, Callable[[Cells], str]]]:
+_NOTHING = _part("")
+
+
+def _words(own_missing: Sequence[str] | None, columns: Columns) -> Callable[[str], bytes]:
+    missing = columns.missing(own_missing)
+
+    def word(text: str) -> bytes:
+        plain = folded(text)
+        return _NOTHING if plain in missing else _part(plain)
+
+    return word
+
+
+def _by_meaning(mapping: Mapping, columns: Columns) -> list[tuple[str, Callable[[str], bytes]]]:
     """For columns that the mapping reads as a day or an amount: a reader of what they mean, however it is written."""
-    found: list[tuple[str, Callable[[Cells], str]]] = []
+    found: list[tuple[str, Callable[[str], bytes]]] = []
     for field, cell in cells_of(mapping):
-        if cell.column is not None and not field.startswith("check"):
-            if isinstance(cell, DayFrom):
-                found.append((tidy(cell.column), _plain(_day(cell, columns), cell.column, columns)))
-            elif isinstance(cell, NumberFrom):
-                found.append((tidy(cell.column), _plain(_amount(cell, columns), cell.column, columns)))
+        if cell.column is None or field.startswith("check"):
+            continue
+        if isinstance(cell, DayFrom):
+            found.append((tidy(cell.column), _or_words(_day(cell, columns), columns)))
+        elif isinstance(cell, NumberFrom):
+            found.append((tidy(cell.column), _or_words(_amount(cell, columns), columns)))
     return found
 
 
-def _day(cell: DayFrom, columns: Columns) -> Callable[[Cells], str]:
+def _day(cell: DayFrom, columns: Columns) -> Callable[[str], str]:
     read = day_reader(cell, "identity", columns)
-    return lambda cells: str(read(cells, []) or "")
+    row = _only_cell(cell.column, columns)
+    return lambda text: str(read(row(text), []) or "")
 
 
-def _amount(cell: NumberFrom, columns: Columns) -> Callable[[Cells], str]:
+def _amount(cell: NumberFrom, columns: Columns) -> Callable[[str], str]:
     read = number_reader(cell, "identity", columns, may_be_zero=True)
+    row = _only_cell(cell.column, columns)
 
-    def amount(cells: Cells) -> str:
-        found = read(cells, [])
+    def amount(text: str) -> str:
+        found = read(row(text), [])
         return "" if found is None else f"{found[0].normalize():f}"
 
     return amount
 
 
-def _plain(read: Callable[[Cells], str], name: str, columns: Columns) -> Callable[[Cells], str]:
-    words = _by_words(name, None, columns)
+def _only_cell(name: str | None, columns: Columns) -> Callable[[str], list[str]]:
+    """A row that holds nothing but one cell."""
+    place = columns.place(name or "")
+    return lambda text: [*[""] * place, text]
 
-    def either(cells: Cells) -> str:
+
+def _or_words(read: Callable[[str], str], columns: Columns) -> Callable[[str], bytes]:
+    words = _words(None, columns)
+
+    def either(text: str) -> bytes:
         try:
-            return read(cells)
+            return _part(read(text))
         except Unfit:  # the row will be refused with its reason; here it only needs a place among the others
-            return words(cells)
+            return words(text)
 
     return either
-
-
-def _joined(kind: bytes, parts: Sequence[str]) -> bytes:
-    texts = [part.encode("utf-8", "surrogatepass") for part in parts]
-    return kind + b"".join(len(text).to_bytes(4, "big") + text for text in texts)
 
 
 class Ids:

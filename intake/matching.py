@@ -32,8 +32,8 @@ def assigned(
     tellings: Sequence[Telling], stands: Sequence[Stand], true_to_places: int | None, occasion: Occasion
 ) -> Iterator[tuple[Telling, Stand | None]]:
     """Pair the tellings of one identity with its records; None stands for a record that is yet to be made."""
-    if len(tellings) == len(stands) == 1:
-        yield tellings[0], stands[0]
+    if not stands or len(tellings) == len(stands) == 1:
+        yield from ((telling, stands[0] if stands else None) for telling in tellings)
         return
     pairs, left, told = _exactly_told(list(stands), list(tellings))
     yield from pairs

@@ -57,6 +57,7 @@ from intake.reading import (
     day_reader,
     folded,
     number_reader,
+    remembered,
 )
 from intake.rows import tidy
 
@@ -262,13 +263,14 @@ class Meaning:
     def _words(self, told: Said | PlateFrom) -> Callable[[Cells], str]:
         place, missing, remove = self.columns.place(told.column), self.columns.missing(told.missing), told.remove
 
-        def words(cells: Cells) -> str:
-            text = cells[place].replace("\r\n", "\n").strip()
+        def said(text: str) -> str:
+            text = text.replace("\r\n", "\n").strip()
             for part in remove:
                 text = text.replace(part, "").strip()
             return "" if folded(text) in missing else text
 
-        return words
+        look = remembered(said)
+        return lambda cells: look(cells[place])
 
     def _narrative_reader(self, told: Sequence[Said]) -> Callable[[Cells], str | None]:
         parts = [(f"{one.label}: " if one.label else "", self._words(one)) for one in told]

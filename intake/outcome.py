@@ -29,8 +29,8 @@ class Group(msgspec.Struct):
     def add(self, line: int) -> None:
         """Take up a row."""
         self.rows += 1
-        if len(self.lines) < SHOWN_LINES:
-            self.lines.append(line)
+        if len(self.lines) < SHOWN_LINES or line < self.lines[-1]:
+            self.lines = sorted([*self.lines, line])[:SHOWN_LINES]
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -64,6 +64,10 @@ class Outcome(msgspec.Struct, kw_only=True):
         self.flagged += bool(found)
         for reason in found:
             self.flags.setdefault(sentence(reason), Group()).add(line)
+
+    def in_order(self) -> None:
+        """Put refusals in the order of the file: rows that share an identity are told together, later ones first."""
+        self.refusals.sort(key=lambda refusal: refusal.line)
 
     def told(self) -> dict[str, Any]:
         """The answer for programs: exactly the keys that are promised."""

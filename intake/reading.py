@@ -72,10 +72,11 @@ class Columns:
             place = places[0]
             return lambda cells: cells[place]
         missing, join = self.missing(told.missing), told.join
+        word = remembered(lambda text: "" if folded(text) in missing else tidy(text))
 
         def joined(cells: Cells) -> str:
-            words = [tidy(cells[place]) for place in places]
-            return "" if any(not word or folded(word) in missing for word in words) else join.join(words)
+            words = [word(cells[place]) for place in places]
+            return join.join(words) if all(words) else ""
 
         return joined
 
@@ -97,20 +98,23 @@ def folded(text: str) -> str:
     return tidy(text).casefold()
 
 
+class _Remembered(dict[str, Value]):
+    """Answers by the words they are to; a word not met before is looked up. Errors are not kept."""
+
+    def __init__(self, find: Callable[[str], Value]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, text: str) -> Value:
+        if len(self) >= MOST_REMEMBERED:
+            self.clear()
+        self[text] = found = self._find(text)
+        return found
+
+
 def remembered(find: Callable[[str], Value]) -> Callable[[str], Value]:
-    """`find`, with its answers kept for words that come again; errors are not kept."""
-    known: dict[str, Value] = {}
-
-    def look(text: str) -> Value:
-        try:
-            return known[text]
-        except KeyError:
-            if len(known) >= MOST_REMEMBERED:
-                known.clear()
-            known[text] = found = find(text)
-            return found
-
-    return look
+    """`find`, with its answers kept for words that come again."""
+    return _Remembered(find).__getitem__
 
 
 def code_of(kind: Any) -> Callable[[str], Any]:  # noqa: ANN401  # a type of a field: an annotation has no narrower type
@@ -163,10 +167,25 @@ def code_reader(
         value = sure(told.constant)
         constant_note = note(value) if note else None
         return lambda _cells, notes: _with_note(value, field, constant_note, notes)
-    texts, find = columns.texts(told), remembered(_Code(told, field, make, columns, note).find)
+    find = remembered(_Code(told, field, make, columns, note).find)
+    if told.column is not None:
+        return _one_column(columns.place(told.column), field, find)
+    texts = columns.texts(told)
 
     def read(cells: Cells, notes: Notes) -> Any:  # noqa: ANN401  # whatever `make` makes
         value, odd = find(texts(cells))
+        if odd is not None:
+            notes.append((field, odd))
+        return value
+
+    return read
+
+
+def _one_column(place: int, field: str, find: Callable[[str], tuple[Any, str | None]]) -> Reader[Any]:
+    """The same for the usual case, without a call for the words: this is done for every cell of every row."""
+
+    def read(cells: Cells, notes: Notes) -> Any:  # noqa: ANN401  # whatever was found
+        value, odd = find(cells[place])
         if odd is not None:
             notes.append((field, odd))
         return value
@@ -189,7 +208,7 @@ class _Code:
         self._missing = columns.missing(told.missing)
         self._search = patterns.finder(told.pattern) if told.pattern is not None else None
         self._if_missing = sure(told.if_missing) if told.if_missing is not None else None
-        self._default = sure(told.default) if told.default is not None else _UNKNOWN
+        self._default = _UNKNOWN if told.default is None else sure(told.default) if told.default else None
         self._where = columns.called(told)
 
     def find(self, text: str) -> tuple[Any, str | None]:

@@ -6,6 +6,9 @@ and our lists may be the ones that are old. Each function gives the reason to fl
 
 from functools import cache
 from importlib import resources
+from typing import Any
+
+import msgspec
 
 from domain.codes import UNKNOWN_COUNTRY
 
@@ -18,11 +21,9 @@ OWN_COUNTRIES = frozenset({UNKNOWN_COUNTRY, "XK", "EU"})
 @cache
 def country(code: str) -> str | None:
     """Whether a country code is in ISO 3166-1, or was."""
-    import pycountry
-
-    if code in OWN_COUNTRIES or pycountry.countries.get(alpha_2=code) is not None:
+    if code in OWN_COUNTRIES or code in _codes("3166-1", "alpha_2"):
         return None
-    if pycountry.historic_countries.get(alpha_2=code) is not None:
+    if code in _codes("3166-3", "alpha_2"):
         return f"the country code {code} was withdrawn from ISO 3166-1"
     return f"the country code {code} is not in ISO 3166-1"
 
@@ -30,18 +31,13 @@ def country(code: str) -> str | None:
 @cache
 def subdivision(code: str) -> str | None:
     """Whether a code is in ISO 3166-2."""
-    import pycountry
-
-    known = pycountry.subdivisions.get(code=code)  # type: ignore[no-untyped-call]  # the package ships no type for it
-    return None if known else f"the code {code} is not in ISO 3166-2"
+    return None if code in _codes("3166-2", "code") else f"the code {code} is not in ISO 3166-2"
 
 
 @cache
 def currency(code: str) -> str | None:
     """Whether a code is in ISO 4217 as it is now."""
-    import pycountry
-
-    return None if pycountry.currencies.get(alpha_3=code) else f"the currency {code} is not in ISO 4217, or no longer"
+    return None if code in _codes("4217", "alpha_3") else f"the currency {code} is not in ISO 4217, or no longer"
 
 
 @cache
@@ -56,6 +52,14 @@ def unit(code: str) -> str | None:
 def hs(digits: str) -> str | None:
     """Whether a commodity code lies in a chapter of the Harmonized System."""
     return None if digits[:2] in CHAPTERS else f"the Harmonized System has no chapter {digits[:2]}"
+
+
+@cache
+def _codes(standard: str, key: str) -> frozenset[str]:
+    """All codes of an ISO standard. pycountry's own files are read, since its objects take half a second to make."""
+    text = (resources.files("pycountry") / "databases" / f"iso{standard}.json").read_bytes()
+    entries = msgspec.json.decode(text, type=dict[str, list[dict[str, Any]]])[standard]
+    return frozenset(entry[key] for entry in entries if key in entry)
 
 
 @cache

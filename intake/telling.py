@@ -103,6 +103,8 @@ class TellingRows:
     def _agreed(self, name: str, told: Sequence[object]) -> object:
         if all(value == told[0] for value in told):
             return told[0]
+        if name == "route":
+            return tuple(sorted({country for route in told if isinstance(route, tuple) for country in route}))
         for code in self._prefer.get(name, ()):
             if code in (said := {str(value): value for value in told}):
                 return said[code]

@@ -22,6 +22,8 @@ from domain.identity import Birth, Said
 from domain.refused import Refused
 
 SaidT = TypeVar("SaidT", bound=Said)
+SaidT_co = TypeVar("SaidT_co", bound=Said, covariant=True)
+"""A statement of a name is also a statement of a name or a birth: frozen values may be read as wider ones."""
 
 MOST_STATEMENTS = 1_000
 Number = Annotated[int, Meta(ge=1, description="assertion number, counted from 1 within the record")]
@@ -79,10 +81,10 @@ class Grading(msgspec.Struct, frozen=True, kw_only=True):
     information: InformationGrade
 
 
-class Statement(msgspec.Struct, Generic[SaidT], frozen=True, kw_only=True, omit_defaults=True):
+class Statement(msgspec.Struct, Generic[SaidT_co], frozen=True, kw_only=True, omit_defaults=True):
     """What is said, by which source (a code, or the record in which it was found), and how well."""
 
-    said: SaidT
+    said: SaidT_co
     kind: StatementKind
     source: CodeValue | None = None
     source_record: UUID | None = None
@@ -92,19 +94,19 @@ class Statement(msgspec.Struct, Generic[SaidT], frozen=True, kw_only=True, omit_
     valid_until: date | None = None
 
 
-class Assertion(PersonalEvent, Generic[SaidT], frozen=True, kw_only=True):
+class Assertion(PersonalEvent, Generic[SaidT_co], frozen=True, kw_only=True):
     """Something was said of a person or business; `author` is who judged, for an assessment."""
 
     number: Number
-    statement: Statement[SaidT]
+    statement: Statement[SaidT_co]
     author: UserId | None = None
 
 
-class Asserted(msgspec.Struct, Generic[SaidT], frozen=True, kw_only=True, omit_defaults=True):
+class Asserted(msgspec.Struct, Generic[SaidT_co], frozen=True, kw_only=True, omit_defaults=True):
     """An assertion on record; `retracted` says why it was taken back."""
 
     number: int
-    statement: Statement[SaidT]
+    statement: Statement[SaidT_co]
     author: UserId | None = None
     retracted: Reason | None = None
 

@@ -1,4 +1,4 @@
-"""The verbs that start, stop, show and do the node's work: `up`, `down`, `status`, `work`.
+"""The verbs that start, stop and do the node's work: `up`, `down`, `work`.
 
 They keep these rules: `up` returns when the node answers or says in a sentence why it does not; `down` returns when all
 has stopped; both may be said again and again, and at the same time.
@@ -11,15 +11,13 @@ import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, Literal
+from typing import Literal
 
-import msgspec
-
-from cli.output import ExitCode, Failure, Unreachable, code_of, say, sentence_of, show, table
+from cli.output import ExitCode, Failure, Unreachable, code_of, say, sentence_of, show
 from cli.processes import end, held, keep, locked, until
 from cli.settings import NAMELESS, Settings, load
+from cli.status import tell
 from cli.supervisor import (
-    KINDS,
     Supervisor,
     ask_for_nats,
     database_url,
@@ -31,7 +29,6 @@ from cli.supervisor import (
     stop_leftovers,
     wants_nats,
     worker_pid_file,
-    worker_process,
 )
 
 UP_WAIT_S = 420.0  # longer than a PostgreSQL may take to recover
@@ -68,9 +65,7 @@ def up(
         _start_detached(settings)
         if wants_nats(settings):
             ask_for_nats(settings)
-    facts = gather(settings)
-    show(facts, *_lines(facts))
-    return _health(facts)
+    return tell(settings)
 
 
 def _start_detached(settings: Settings) -> None:
@@ -132,108 +127,6 @@ def down() -> None:
     show({"stopped": is_stopped}, "The node is down." if is_stopped else "The node was not running.")
 
 
-def status() -> ExitCode:
-    """Show what of this node runs, how far the ledger is sealed, and how far projections and feeds have come.
-
-    Ends with 0 when all runs that should, else with 4.
-    """
-    facts = gather(load())
-    show(facts, *_lines(facts))
-    return _health(facts)
-
-
-def gather(settings: Settings) -> dict[str, Any]:
-    """Return all that `ncen status` shows; asks the servers, changes nothing."""
-    supervisor = running(settings) if settings.run.is_dir() else None
-    state = state_of(settings) if supervisor is not None else {}
-    postgres = postgres_of(settings)
-    nats = nats_of(settings)
-    workers = []
-    for kind in KINDS:
-        process = worker_process(settings, kind) if settings.run.is_dir() else None
-        restarts = state.get("workers", {}).get(kind, {}).get("restarts", 0)
-        workers.append(
-            {"kind": kind, "running": process is not None, "pid": process and process.pid, "restarts": restarts}
-        )
-    return {
-        "node": settings.node,
-        "role": settings.role,
-        "home": str(settings.home),
-        "supervisor": {"running": supervisor is not None, "pid": supervisor and supervisor.pid},
-        "postgres": {"own": postgres is not None, **_postgres_facts(settings)},
-        "nats": {
-            "own": nats is not None,
-            "wanted": settings.nats_url is not None or (nats is not None and wants_nats(settings)),
-            "running": nats is not None and nats.is_running(),
-            "port": nats.port if nats is not None and nats.is_running() else None,
-        },
-        "workers": workers,
-        **_reached(settings),
-    }
-
-
-def _postgres_facts(settings: Settings) -> dict[str, Any]:
-    import psycopg
-
-    try:
-        with psycopg.connect(database_url(settings), connect_timeout=5) as connection:
-            version = connection.info.server_version
-    except (psycopg.Error, Unreachable):
-        return {"running": False, "version": None}
-    return {"running": True, "version": f"{version // 10_000}.{version % 10_000}"}
-
-
-def _reached(settings: Settings) -> dict[str, Any]:
-    """Return how far the ledger is sealed and each projection has come; nothing when PostgreSQL does not answer."""
-    import psycopg
-
-    from projections.positions import positions
-
-    try:
-        with psycopg.connect(database_url(settings), connect_timeout=5) as connection:
-            row = connection.execute("SELECT size FROM ledger.seal_state").fetchone()
-        projections = [msgspec.to_builtins(position) for position in positions(database_url(settings))]
-    except (psycopg.Error, Unreachable):
-        return {"sealed": None, "projections": []}
-    return {"sealed": row[0] if row else 0, "projections": projections}
-
-
-def _health(facts: dict[str, Any]) -> ExitCode:
-    nats = facts["nats"]
-    is_sound = (
-        facts["supervisor"]["running"]
-        and facts["postgres"]["running"]
-        and (nats["running"] or not (nats["own"] and nats["wanted"]))
-        and all(worker["running"] for worker in facts["workers"])
-    )
-    return ExitCode.DONE if is_sound else ExitCode.UNREACHABLE
-
-
-def _lines(facts: dict[str, Any]) -> list[object]:
-    def word(part: dict[str, Any]) -> str:
-        return "running" if part["running"] else "not running"
-
-    postgres, nats = facts["postgres"], facts["nats"]
-    nats_word = word(nats) if nats["own"] else "another's"
-    rows: list[tuple[object, ...]] = [
-        ("supervisor", word(facts["supervisor"]), facts["supervisor"]["pid"]),
-        ("postgres", word(postgres), postgres["version"] and f"version {postgres['version']}"),
-        ("nats", nats_word if nats["wanted"] else "not wanted", nats["port"] and f"port {nats['port']}"),
-    ]
-    rows += [(f"work {part['kind']}", word(part), part["pid"]) for part in facts["workers"]]
-    head = f"Node {facts['node']} ({facts['role']}) in {facts['home']}"
-    lines: list[object] = [head, table("", ("part", "state", "detail"), rows)]
-    if facts["sealed"] is not None:
-        lines.append(f"The ledger is sealed to position {facts['sealed']}.")
-    if facts["projections"]:
-        reached = [
-            (part["name"], part["position"], part["lag"], part["parked"] or "", part["rebuilding_at"])
-            for part in facts["projections"]
-        ]
-        lines.append(table("", ("projection", "position>", "behind>", "parked>", "rebuilt to>"), reached))
-    return lines
-
-
 def _entry(kind: Kind, settings: Settings) -> Callable[[threading.Event], None]:
     """Return the worker's code, ready to run until its event is set."""
     url = database_url(settings)
@@ -248,7 +141,9 @@ def _entry(kind: Kind, settings: Settings) -> Callable[[threading.Event], None]:
     from exchange import worker
 
     nats = nats_url(settings)
-    return lambda stop: worker.run(url, node=settings.node, keys=settings.keys, nats_url=nats, stop=stop)
+    return lambda stop: worker.run(
+        url, node=settings.node, role=settings.role, keys=settings.keys, nats_url=nats, stop=stop
+    )
 
 
 def work(kind: Kind) -> ExitCode:

@@ -42,7 +42,7 @@ EXCHANGE = Group("Exchange", sort_key=4)
 # Verbs are named by text, so that only the one that is called is imported.
 app.command("cli.lifecycle:up", name="up", group=NODE, help="Start this node, or what of it does not run.")
 app.command("cli.lifecycle:down", name="down", group=NODE, help="Stop this node; what was recorded stays.")
-app.command("cli.lifecycle:status", name="status", group=NODE, help="Show what runs and how far it has come.")
+app.command("cli.status:status", name="status", group=NODE, help="Show what runs and how far it has come.")
 app.command("cli.lifecycle:work", name="work", group=NODE, help="Do one part of the node's work until asked to stop.")
 
 for verb, module, words in (
@@ -50,6 +50,7 @@ for verb, module, words in (
     ("offence", "offences", "Record offences, and follow the proceedings."),
     ("person", "persons", "Put persons on record, and what is said of them."),
     ("business", "businesses", "Put businesses on record, and what is said of them."),
+    ("import", "imports", "Take files of seizures in, by a mapping that says what their columns mean."),
 ):
     app.command(f"cli.{module}:app", name=verb, group=RECORDS, help=words)
 for verb, target, words in (

@@ -104,13 +104,18 @@ def write_accounts(settings: Settings, server: EmbeddedNats) -> None:
 
 def running(settings: Settings) -> Process | None:
     """Return the running supervisor of this home, or None."""
-    pid = holder(settings.run / "supervisor.pid")
-    if pid is None:
+    path = settings.run / "supervisor.pid"
+    # One that is just starting or dying holds the file for a moment without being recognisable.
+    if not until(lambda: holder(path) is None or _supervisor(path) is not None, wait_s=3):
+        raise Unreachable(f"{path} is held by a process that cannot be reached from here.")
+    return _supervisor(path)
+
+
+def _supervisor(path: Path) -> Process | None:
+    pid = holder(path)
+    if not pid:
         return None
-    found = find(pid, words=("cli.supervisor",)) or find(pid, words=("up", "--foreground"))
-    if found is None and holder(settings.run / "supervisor.pid") == pid != 0:
-        raise Unreachable(f"{settings.run / 'supervisor.pid'} is held by a process that cannot be reached from here.")
-    return found
+    return find(pid, words=("cli.supervisor",)) or find(pid, words=("up", "--foreground"))
 
 
 def state_of(settings: Settings) -> dict[str, Any]:

@@ -1,0 +1,148 @@
+"""`ncen status`: what of the node runs, how far the ledger is sealed, and how far projections and feeds have come.
+
+It only asks and changes nothing, and shows what it can when a part does not answer. It ends with 0 when all runs that
+should, so that it serves as a health check.
+"""
+
+from typing import Any
+
+import msgspec
+
+from cli.output import ExitCode, Unreachable, show, table
+from cli.settings import Settings, load
+from cli.supervisor import (
+    KINDS,
+    database_url,
+    nats_of,
+    postgres_of,
+    running,
+    state_of,
+    wants_nats,
+    worker_process,
+)
+
+FEEDS = """
+SELECT peer.node, peer.role, coalesce(feed.position, 0), coalesce(feed.number, 0),
+       coalesce((SELECT max(size) FROM exchange.receipt WHERE receipt.peer = peer.node), 0),
+       coalesce(inbox_feed.number, 0), inbox_feed.stopped IS NOT NULL
+FROM exchange.peer
+LEFT JOIN exchange.feed ON feed.peer = peer.node
+LEFT JOIN exchange.inbox_feed ON inbox_feed.origin = peer.node
+ORDER BY peer.node
+"""
+
+
+def status() -> ExitCode:
+    """Show what of this node runs, how far the ledger is sealed, and how far projections and feeds have come.
+
+    Ends with 0 when all runs that should, else with 4.
+    """
+    return tell(load())
+
+
+def tell(settings: Settings) -> ExitCode:
+    """Show how the node stands, and return 0 or 4."""
+    facts = gather(settings)
+    show(facts, *_lines(facts))
+    return _health(facts)
+
+
+def gather(settings: Settings) -> dict[str, Any]:
+    """Return all that `ncen status` shows; asks the servers, changes nothing."""
+    supervisor = running(settings) if settings.run.is_dir() else None
+    state = state_of(settings) if supervisor is not None else {}
+    postgres = postgres_of(settings)
+    nats = nats_of(settings)
+    workers = []
+    for kind in KINDS:
+        process = worker_process(settings, kind) if settings.run.is_dir() else None
+        restarts = state.get("workers", {}).get(kind, {}).get("restarts", 0)
+        workers.append(
+            {"kind": kind, "running": process is not None, "pid": process and process.pid, "restarts": restarts}
+        )
+    return {
+        "node": settings.node,
+        "role": settings.role,
+        "home": str(settings.home),
+        "supervisor": {"running": supervisor is not None, "pid": supervisor and supervisor.pid},
+        "postgres": {"own": postgres is not None, **_postgres_facts(settings)},
+        "nats": {
+            "own": nats is not None,
+            "wanted": settings.nats_url is not None or (nats is not None and wants_nats(settings)),
+            "running": nats is not None and nats.is_running(),
+            "port": nats.port if nats is not None and nats.is_running() else None,
+        },
+        "workers": workers,
+        **_reached(settings),
+    }
+
+
+def _postgres_facts(settings: Settings) -> dict[str, Any]:
+    import psycopg
+
+    try:
+        with psycopg.connect(database_url(settings), connect_timeout=5) as connection:
+            version = connection.info.server_version
+    except (psycopg.Error, Unreachable):
+        return {"running": False, "version": None}
+    return {"running": True, "version": f"{version // 10_000}.{version % 10_000}"}
+
+
+def _reached(settings: Settings) -> dict[str, Any]:
+    """Return how far ledger, projections and feeds have come; nothing of them when PostgreSQL does not answer."""
+    import psycopg
+
+    from projections.positions import positions
+
+    reached: dict[str, Any] = {"sealed": None, "projections": [], "feeds": []}
+    try:
+        with psycopg.connect(database_url(settings), connect_timeout=5, autocommit=True) as connection:
+            row = connection.execute("SELECT size FROM ledger.seal_state").fetchone()
+            reached["sealed"] = row[0] if row else 0
+            names = ("peer", "role", "decided", "released", "receipted", "received", "stopped")
+            feeds = connection.execute(FEEDS).fetchall()
+            reached["feeds"] = [dict(zip(names, feed, strict=True)) for feed in feeds]
+        reached["projections"] = [msgspec.to_builtins(position) for position in positions(database_url(settings))]
+    except (psycopg.Error, Unreachable):
+        pass
+    return reached
+
+
+def _health(facts: dict[str, Any]) -> ExitCode:
+    nats = facts["nats"]
+    is_sound = (
+        facts["supervisor"]["running"]
+        and facts["postgres"]["running"]
+        and (nats["running"] or not (nats["own"] and nats["wanted"]))
+        and all(worker["running"] for worker in facts["workers"])
+    )
+    return ExitCode.DONE if is_sound else ExitCode.UNREACHABLE
+
+
+def _lines(facts: dict[str, Any]) -> list[object]:
+    def word(part: dict[str, Any]) -> str:
+        return "running" if part["running"] else "not running"
+
+    postgres, nats = facts["postgres"], facts["nats"]
+    nats_word = word(nats) if nats["own"] else "another's"
+    rows: list[tuple[object, ...]] = [
+        ("supervisor", word(facts["supervisor"]), facts["supervisor"]["pid"]),
+        ("postgres", word(postgres), postgres["version"] and f"version {postgres['version']}"),
+        ("nats", nats_word if nats["wanted"] else "not wanted", nats["port"] and f"port {nats['port']}"),
+    ]
+    rows += [(f"work {part['kind']}", word(part), part["pid"]) for part in facts["workers"]]
+    head = f"Node {facts['node']} ({facts['role']}) in {facts['home']}"
+    lines: list[object] = [head, table("", ("part", "state", "detail"), rows)]
+    if facts["sealed"] is not None:
+        lines.append(f"The ledger is sealed to position {facts['sealed']}.")
+    if facts["projections"]:
+        reached = [
+            (part["name"], part["position"], part["lag"], part["parked"] or "", part["rebuilding_at"])
+            for part in facts["projections"]
+        ]
+        lines.append(table("", ("projection", "position>", "behind>", "parked>", "rebuilt to>"), reached))
+    if facts["feeds"]:
+        columns = ("peer", "decided", "released", "receipted", "received")
+        feeds = [(*(feed[name] for name in columns), "stopped" if feed["stopped"] else "") for feed in facts["feeds"]]
+        lines.append(table("", ("peer", "decided to>", "released>", "receipted>", "received>", ""), feeds))
+    return lines

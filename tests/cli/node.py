@@ -4,16 +4,19 @@ The command is given a database that exists (NCEN_DATABASE_URL) and a home of it
 it. The workers are the node's own code, in threads.
 """
 
+import io
 import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from cli.main import main
 from cli.output import ExitCode
 from ledger import sealer
 from ledger.schema import prepare
@@ -33,18 +36,22 @@ class Ncen:
 
     def run(self, *words: str, user: str | None = None, text: str | None = None) -> "subprocess.CompletedProcess[str]":
         """Run one line, as `user` (or as whoever acts usually), with `text` on standard input."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("NCEN_", "PG"))}
-        told = {"NCEN_HOME": str(self.home), "NCEN_DATABASE_URL": self.database_url, "NCEN_NODE": "XA"}
-        actor = user or self.user
         return subprocess.run(
             [sys.executable, "-m", "cli.main", *words],
-            env=kept | told | ({"NCEN_USER": actor} if actor else {}) | {"COLUMNS": "80"},
+            env=self.environment(user),
             input=text,
             capture_output=True,
             text=True,
             timeout=120,
             check=False,
         )
+
+    def environment(self, user: str | None) -> dict[str, str]:
+        """The environment of a line: ours, without what could name another node."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("NCEN_", "PG"))}
+        told = {"NCEN_HOME": str(self.home), "NCEN_DATABASE_URL": self.database_url, "NCEN_NODE": "XA"}
+        actor = user or self.user
+        return kept | told | ({"NCEN_USER": actor} if actor else {}) | {"COLUMNS": "80"}
 
     def does(self, *words: str, user: str | None = None, text: str | None = None) -> str:
         """Run a line that must succeed, and return what it printed."""
@@ -63,6 +70,22 @@ class Ncen:
         assert not done.stdout, "an error is told on stderr"
         assert "Traceback" not in done.stderr
         return done.stderr
+
+
+class Inside(Ncen):
+    """Runs the lines in this process: the same code from the same words, without the start of a command."""
+
+    def run(self, *words: str, user: str | None = None, text: str | None = None) -> "subprocess.CompletedProcess[str]":
+        """Run one line, as `user` (or as whoever acts usually), with `text` on standard input."""
+        told, said, typed = io.StringIO(), io.StringIO(), io.TextIOWrapper(io.BytesIO((text or "").encode()))
+        with (
+            patch.dict(os.environ, self.environment(user), clear=True),
+            patch.object(sys, "stdin", typed),
+            redirect_stdout(told),
+            redirect_stderr(said),
+        ):
+            code = main(words)
+        return subprocess.CompletedProcess([*words], code, told.getvalue(), said.getvalue())
 
 
 @contextmanager
@@ -84,9 +107,9 @@ def working(database_url: str, keys: Path) -> Iterator[None]:
 
 
 @contextmanager
-def node(home: Path, database_url: str) -> Iterator[Ncen]:
+def node(home: Path, database_url: str, *, kind: type[Ncen] = Ncen) -> Iterator[Ncen]:
     """A node called XA, with its workers."""
     prepare(database_url, node="XA")
     keys = home / "keys"
     with working(database_url, keys):
-        yield Ncen(home, database_url)
+        yield kind(home, database_url)

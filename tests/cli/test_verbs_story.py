@@ -10,7 +10,7 @@ import pytest
 
 from cli.output import ExitCode
 from ledger.reader import Reader
-from tests.cli.node import Ncen, node
+from tests.cli.node import Inside, Ncen, node
 
 pytestmark = pytest.mark.timeout(600)
 GOODS = "section=drugs,substance=cocaine,quantity=2.5 kg,origin=CO"
@@ -20,6 +20,12 @@ FACTS = ("--office", "XAPORT", "--place", "XA-01", "--on", "2024-05-31")
 @pytest.fixture
 def ncen(database_url: str, tmp_path: Path) -> Iterator[Ncen]:
     with node(tmp_path / "home", database_url) as made:
+        yield made
+
+
+@pytest.fixture
+def inside(database_url: str, tmp_path: Path) -> Iterator[Ncen]:
+    with node(tmp_path / "home", database_url, kind=Inside) as made:
         yield made
 
 
@@ -136,31 +142,31 @@ def test_a_whole_command_from_standard_input(ncen: Ncen) -> None:
     assert "already on record" in ncen.fails(ExitCode.REFUSED, *line, text=json.dumps(command))
 
 
-def test_how_a_line_that_fails_ends(ncen: Ncen, tmp_path: Path) -> None:
+def test_how_a_line_that_fails_ends(inside: Ncen, tmp_path: Path) -> None:
     unknown = "01890000-0000-7000-8000-000000000000"
-    assert "There is no seizure with the id" in ncen.fails(ExitCode.NOT_FOUND, "seizure", "show", unknown)
-    assert "There is no record with the id" in ncen.fails(ExitCode.NOT_FOUND, "history", unknown)
-    assert "There is no record with the id" in ncen.fails(ExitCode.NOT_FOUND, "seizure", "submit", unknown)
-    missing = ncen.fails(ExitCode.USAGE, "seizure", "record", "--office", "XAPORT")
+    assert "There is no seizure with the id" in inside.fails(ExitCode.NOT_FOUND, "seizure", "show", unknown)
+    assert "There is no record with the id" in inside.fails(ExitCode.NOT_FOUND, "history", unknown)
+    assert "There is no record with the id" in inside.fails(ExitCode.NOT_FOUND, "seizure", "submit", unknown)
+    missing = inside.fails(ExitCode.USAGE, "seizure", "record", "--office", "XAPORT")
     assert "Missing: --place, --on, --goods" in missing
-    assert "section" in ncen.fails(ExitCode.USAGE, "seizure", "record", *FACTS, "--goods", "drugs")
-    nobody = Ncen(ncen.home, ncen.database_url, user=None)
+    assert "section" in inside.fails(ExitCode.USAGE, "seizure", "record", *FACTS, "--goods", "drugs")
+    nobody = Inside(inside.home, inside.database_url, user=None)
     assert "Say who acts" in nobody.fails(ExitCode.USAGE, "seizure", "record", *FACTS, "--goods", GOODS)
-    assert "dimension" in ncen.fails(ExitCode.USAGE, "stats", "seizures", "--by", "nose")
+    assert "dimension" in inside.fails(ExitCode.USAGE, "stats", "seizures", "--by", "nose")
     broken = tmp_path / "broken.json"
     broken.write_text("{", encoding="utf-8")
-    assert "is not JSON" in ncen.fails(ExitCode.BAD_INPUT, "seizure", "record", "--json-file", str(broken))
-    nowhere = Ncen(ncen.home, "host=127.0.0.1 port=1 user=none dbname=none connect_timeout=2")
+    assert "is not JSON" in inside.fails(ExitCode.BAD_INPUT, "seizure", "record", "--json-file", str(broken))
+    nowhere = Inside(inside.home, "host=127.0.0.1 port=1 user=none dbname=none connect_timeout=2")
     assert "does not answer" in nowhere.fails(ExitCode.UNREACHABLE, "seizure", "record", *FACTS, "--goods", GOODS)
-    failed = json.loads(ncen.run("seizure", "show", unknown, "--json").stdout)
+    failed = json.loads(inside.run("seizure", "show", unknown, "--json").stdout)
     assert failed["error"]["code"] == ExitCode.NOT_FOUND
 
 
-def test_a_damaged_ledger_is_named(ncen: Ncen) -> None:
-    seizure = ncen.does("seizure", "record", *FACTS, "--goods", GOODS, "--wait", "20").strip()
-    ncen.does("seizure", "submit", seizure, "--wait", "20")
-    _forge(ncen.database_url, seizure)
-    done = ncen.run("verify")
+def test_a_damaged_ledger_is_named(inside: Ncen) -> None:
+    seizure = inside.does("seizure", "record", *FACTS, "--goods", GOODS, "--wait", "20").strip()
+    inside.does("seizure", "submit", seizure, "--wait", "20")
+    _forge(inside.database_url, seizure)
+    done = inside.run("verify")
     assert done.returncode == ExitCode.NOT_VERIFIED
     assert f"position 2, entry 2 of record {seizure}" in done.stdout
 

@@ -16,6 +16,7 @@ from msgspec import UNSET, inspect
 
 from domain.event import AnyEvent, PersonalEvent, wire_name
 from domain.records import KINDS, Kind
+from intake import mapping_page
 
 DOCS = Path(__file__).parent
 
@@ -55,7 +56,7 @@ def events_page() -> str:
     return "\n".join(page)
 
 
-PAGES: dict[str, Callable[[], str]] = {"reference/events.md": events_page}
+PAGES: dict[str, Callable[[], str]] = {"reference/events.md": events_page, "reference/mappings.md": mapping_page.page}
 """What is generated: a page's path under `docs/`, and the function that writes it."""
 
 

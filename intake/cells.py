@@ -100,7 +100,7 @@ class TextFrom(CellFrom):
 
 
 class CircumstanceFrom(TextFrom):
-    """A code of the whole seizure."""
+    """A code that holds of all lines of a shipment."""
 
     prefer: tuple[str, ...] = ()
     """Which code counts where the rows of one shipment tell several: the first of this list that is told."""
@@ -125,7 +125,7 @@ class HsFrom(TextFrom):
 
 
 class DayFrom(CellFrom):
-    """A day."""
+    """A day of the calendar, as it is written; a day that a spreadsheet holds as one needs no format."""
 
     formats: Words = ("YYYY-MM-DD",)
     """How the day is written, in parts YYYY YY MM M MON DD D hh mm ss f; [brackets] hold text that is no part."""

@@ -71,17 +71,26 @@ def digest(mapping: Mapping) -> bytes:
 
 
 def _sentences(error: ValidationError) -> Iterator[str]:
-    for problem in error.errors(include_url=False, include_input=False):
+    problems = error.errors(include_url=False, include_input=False)
+    for problem in problems:
         place = tuple(step for step in problem["loc"] if not re.search(r"[\[\]-]", str(step)) or isinstance(step, int))
         match problem["type"]:
             case "extra_forbidden":
                 yield _unknown(place)
+            case "too_short" if any(_is_under(other["loc"], problem["loc"]) for other in problems):
+                continue  # what is wrong within it is said already
+            case "too_short":
+                yield f"{_table(place[:-1])} `{place[-1]}`: at least one is needed."
             case "missing":
                 yield f"{_table(place[:-1])} needs `{place[-1]}`: {_about(place)}"
             case _:
                 what = problem["msg"].removeprefix("Value error, ").removesuffix(".")
                 is_key = bool(place) and isinstance(place[-1], str)
                 yield f"{_table(place[:-1])} `{place[-1]}`: {what}." if is_key else f"{_table(place)}: {what}."
+
+
+def _is_under(inner: tuple[str | int, ...], outer: tuple[str | int, ...]) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 def _unknown(place: tuple[str | int, ...]) -> str:

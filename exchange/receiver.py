@@ -28,6 +28,7 @@ REQUEST_LINES = 500
 REQUEST_EXPIRES_S = 5
 REQUEST_BYTES = MOST_LINE_BYTES + 64 * 1024
 MOST_BATCH_BYTES = 32 * 1024 * 1024
+ASK_S = 0.01
 PAUSE_S = 0.25
 """After an answer that there is nothing to be had: no stream, no consumer."""
 ASK_AGAIN_S = 1.0
@@ -35,7 +36,9 @@ RECEIPT_S = 2.0
 STOPPED_S = 5.0
 
 _NOTHING_THERE = frozenset({"409", "503"})
+"""Statuses: the consumer or its stream went away, or there is none."""
 _ENDED = frozenset({"404", "408"})
+"""Statuses: the request is over, with as many messages fewer as it says."""
 
 
 class Receiver:
@@ -48,9 +51,10 @@ class Receiver:
         self._peer = peer
         self._tls = tls
         self._queue: asyncio.Queue[Msg] = asyncio.Queue()
-        self._left = [0] * REQUESTS
-        self._heard_at = [0.0] * REQUESTS
+        self._due = 0
+        self._heard_at = 0.0
         self._asked_at = -ASK_AGAIN_S
+        self._is_missing = False
 
     async def run(self) -> None:
         """Receive until cancelled or until the connection breaks (then it raises, and is to be run again)."""
@@ -58,8 +62,7 @@ class Receiver:
         prefix = inbox_of(self._own.node)
         client = await jetstream.connect(self._peer.nats_url or "", key, inbox_prefix=prefix, tls=self._tls)
         try:
-            for slot in range(REQUESTS):
-                await client.subscribe(f"{prefix}.d.{slot}", cb=self._on_message, pending_bytes_limit=-1)
+            await client.subscribe(f"{prefix}.d.0", cb=self._on_message, pending_bytes_limit=-1)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._keep_asking(client))
                 tasks.create_task(self._keep_receipting(client))
@@ -71,38 +74,35 @@ class Receiver:
     # -- asking for messages
 
     async def _on_message(self, message: Msg) -> None:
-        slot = int(message.subject.rpartition(".")[2])
-        self._heard_at[slot] = asyncio.get_running_loop().time()
-        status = (message.headers or {}).get("Status")
+        """Queue what came; one subscription for all requests, or the order between them would be lost."""
+        self._heard_at = asyncio.get_running_loop().time()
+        headers = message.headers or {}
+        status = headers.get("Status")
         if status is None:
-            self._left[slot] -= 1
+            self._due -= 1
             self._queue.put_nowait(message)
+        elif status in _ENDED:
+            left = headers.get("Nats-Pending-Messages", "")
+            self._due -= int(left) if left.isdigit() else REQUEST_LINES
         elif status in _NOTHING_THERE:
             await asyncio.sleep(PAUSE_S)
-            self._left[slot] = 0
-        elif status in _ENDED:
-            self._left[slot] = 0
+            self._due = 0
 
     async def _keep_asking(self, client: KeyedClient) -> None:
         """Keep a few requests outstanding, while what they brought is not more than the queue should hold."""
-        subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream_of(self._peer_stream)}.{CONSUMER}"
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream_of(self._own.node)}.{CONSUMER}"
         asked = json.dumps(
             {"batch": REQUEST_LINES, "max_bytes": REQUEST_BYTES, "expires": REQUEST_EXPIRES_S * 1_000_000_000}
         ).encode()
         while client.is_connected:
             now = asyncio.get_running_loop().time()
-            for slot in range(REQUESTS):
-                is_silent = now - self._heard_at[slot] > REQUEST_EXPIRES_S + 1
-                if (self._left[slot] <= 0 or is_silent) and self._queue.qsize() < REQUESTS * REQUEST_LINES:
-                    self._left[slot], self._heard_at[slot] = REQUEST_LINES, now
-                    await client.publish(subject, asked, reply=f"{inbox_of(self._own.node)}.d.{slot}")
-            await asyncio.sleep(0.01)
+            if now - self._heard_at > REQUEST_EXPIRES_S + 1:
+                self._due, self._heard_at = 0, now
+            while max(self._due, 0) + self._queue.qsize() <= (REQUESTS - 1) * REQUEST_LINES:
+                self._due = max(self._due, 0) + REQUEST_LINES
+                await client.publish(subject, asked, reply=f"{inbox_of(self._own.node)}.d.0")
+            await asyncio.sleep(ASK_S)
         raise ConnectionError("the connection to the peer's NATS broke")
-
-    @property
-    def _peer_stream(self) -> str:
-        """The stream at the peer's is named after us."""
-        return self._own.node
 
     async def _ask_again(self, client: KeyedClient, number: int) -> None:
         """Ask the sender to deliver what follows this number, not more often than once a second."""
@@ -117,22 +117,31 @@ class Receiver:
         number = await asyncio.to_thread(self._inbox.number)
         await self._ask_again(client, number)
         batch: list[bytes] = []
-        size = 0
         while True:
-            message = await self._queue.get()
-            sequence = _sequence(message)
-            if sequence != number + len(batch) + 1:
+            message = await self._next()
+            sequence = _sequence(message) if message is not None else 0
+            if message is None or sequence != number + len(batch) + 1:
                 if sequence > number + len(batch) + 1:
-                    batch, size = [], 0
+                    self._is_missing = True
+                if self._is_missing:
+                    batch.clear()
                     await self._ask_again(client, number)
                 continue
+            self._is_missing = False
             batch.append(message.data)
-            size += len(message.data)
-            if not _ends_batch(message.data) and len(batch) <= MOST_LINES and size < MOST_BATCH_BYTES:
+            is_bounded = len(batch) <= MOST_LINES and sum(map(len, batch)) < MOST_BATCH_BYTES
+            if not _ends_batch(message.data) and is_bounded:
                 continue
             number = await self._take(batch, number + 1)
-            batch, size = [], 0
+            batch.clear()
             await client.publish(message.reply, b"+ACK")
+
+    async def _next(self) -> Msg | None:
+        """The next message, or None after a while without one."""
+        try:
+            return await asyncio.wait_for(self._queue.get(), ASK_AGAIN_S)
+        except TimeoutError:
+            return None
 
     async def _take(self, batch: list[bytes], first: int) -> int:
         """Have a batch recorded, or wait while the feed is stopped; returns the number then reached."""

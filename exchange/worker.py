@@ -1,0 +1,232 @@
+"""The exchange at work: exporters, relays and receivers for all peers of a node, until told to stop.
+
+Whatever breaks is begun again after a bounded pause, from what PostgreSQL says; new peers are taken up while it runs.
+Several workers may run at once: every step locks its feed, so that they only repeat each other's questions. Log lines
+name nodes, numbers and kinds of error, never what was recorded.
+"""
+
+import asyncio
+import contextlib
+import ssl
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from exchange import peers, premises, schema
+from exchange.cen import CenExporter
+from exchange.feed import Exporter
+from exchange.inbox import Inbox
+from exchange.peers import Identity, Peer, Role
+from exchange.receiver import Receiver
+from exchange.recording import EntryRecorder, NoticeRecorder, Recorder
+from exchange.relay import Relay
+from ledger.keyring import Keyring
+from ledger.ledger import Ledger, Reader
+from ledger.sessions import connect
+from ledger.vault import Vault
+
+SHORTEST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 5.0
+STEADY_S = 10.0
+"""After running so long, the next pause is the shortest again."""
+LOOK_S = 0.5
+"""How often it is looked for new peers."""
+WAKE_S = 1.0
+"""How long an exporter waits for something to be sealed; a day may have begun meanwhile."""
+CEN_TICK_S = 0.5
+"""The beat of the exporter to the CEN: by the clock, never because something was sealed."""
+STEPS_IN_A_ROW = 20
+THREADS = 32
+
+log = structlog.get_logger()
+
+
+def run(  # noqa: PLR0913  # what a worker of a node is given, each by its name
+    database_url: str,
+    *,
+    node: str,
+    keys: Path,
+    nats_url: str | None,
+    stop: threading.Event,
+    role: str = Role.NATION,
+    tls: ssl.SSLContext | None = None,
+) -> None:
+    """Exchange with all peers until `stop` is set.
+
+    `nats_url` is our own server, on which peers read from us (None: we only receive); `tls` is for all connections.
+
+    Raises:
+        Unsafe, ValueError: the database belongs to another node or role, or its settings are not safe.
+    """
+    schema.prepare(database_url, node=node, role=role)
+    own = Identity.open(keys, node=node, role=role)
+    with contextlib.ExitStack() as stack:
+        recorder: Recorder
+        if own.role is Role.CEN:
+            recorder = NoticeRecorder(stack.enter_context(Ledger.open(database_url, node=node, keys=keys)))
+        else:
+            recorder = EntryRecorder(own.box_key, Vault(Keyring.open(keys)))
+        threads = stack.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="exchange"))
+        work = Work(database_url, own, keys, recorder, nats_url, stop, tls)
+        exporters = [threads.submit(work.export_to_nations), threads.submit(work.export_to_cen)]
+        try:
+            asyncio.run(work.connect_all(threads))
+        finally:
+            stop.set()
+            for exporter in exporters:
+                exporter.result()
+
+
+class Work:
+    """The work of one node."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  # what `run` is given
+        self,
+        database_url: str,
+        own: Identity,
+        keys: Path,
+        recorder: Recorder,
+        nats_url: str | None,
+        stop: threading.Event,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        """Work for this node."""
+        self._url = database_url
+        self._own = own
+        self._keys = keys
+        self._recorder = recorder
+        self._nats_url = nats_url
+        self._stop = stop
+        self._tls = tls
+        self._stopped = asyncio.Event()
+
+    # -- exporters, each in a thread
+
+    def export_to_nations(self) -> None:
+        """Decide and release for all nations, and judge again what was quarantined."""
+        if self._own.role is Role.NATION:
+            self._repeat("exporter", self._export_to_nations)
+
+    def _export_to_nations(self) -> None:
+        with Reader.open(self._url, keys=self._keys) as reader, connect(self._url) as connection:
+            while not self._stop.is_set():
+                nations = [peer for peer in peers.listed(connection) if peer.role is Role.NATION]
+                head = premises.refresh(connection, reader)
+                was_busy = False
+                for peer in nations:
+                    exporter = Exporter(connection=connection, reader=reader, own=self._own, peer=peer)
+                    was_busy |= self._export(exporter)
+                    with contextlib.closing(Inbox(self._url, self._own, peer, self._recorder)) as inbox:
+                        inbox.judge_again(datetime.now(UTC))
+                if not was_busy:
+                    reader.wait(head, WAKE_S)
+
+    def _export(self, exporter: Exporter) -> bool:
+        """Take some steps, so that no peer waits for another's backlog; returns whether there is more to do."""
+        steps = 0
+        while steps < STEPS_IN_A_ROW and not self._stop.is_set() and exporter.step(datetime.now(UTC)):
+            steps += 1
+        return steps == STEPS_IN_A_ROW
+
+    def export_to_cen(self) -> None:
+        """Tell the CEN, if it is a peer; see `tell_cen`."""
+        if self._own.role is Role.NATION:
+            self._repeat("cen exporter", lambda: tell_cen(self._url, self._own.node, self._own.signing_key, self._stop))
+
+    def _repeat(self, name: str, work: Callable[[], None]) -> None:
+        pause_s = SHORTEST_PAUSE_S
+        while not self._stop.is_set():
+            began = datetime.now(UTC)
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001  # whatever it was, it is begun again from what PostgreSQL says
+                log.warning("exchange.interrupted", part=name, error=_kind(error))
+            if (datetime.now(UTC) - began).total_seconds() > STEADY_S:
+                pause_s = SHORTEST_PAUSE_S
+            self._stop.wait(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    # -- relays and receivers, in one event loop
+
+    async def connect_all(self, threads: ThreadPoolExecutor) -> None:
+        """Keep a relay and a receiver for each peer, until told to stop."""
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(threads)
+        threads.submit(lambda: self._stop.wait() and loop.call_soon_threadsafe(self._stopped.set))
+        tasks: dict[tuple[str, str, str | None], asyncio.Task[None]] = {}
+        while not self._stop.is_set():
+            with contextlib.suppress(psycopg.Error):
+                wanted = {key: run for peer in await self._peers() for key, run in self._parts(peer)}
+                for key in tasks.keys() - wanted.keys():
+                    tasks.pop(key).cancel()
+                for key in wanted.keys() - tasks.keys():
+                    tasks[key] = asyncio.create_task(self._supervise(key[0], key[1], wanted[key]))
+            await self._sleep(LOOK_S)
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+    async def _peers(self) -> list[Peer]:
+        return await asyncio.to_thread(peers.known, self._url)
+
+    def _parts(self, peer: Peer) -> list[tuple[tuple[str, str, str | None], Callable[[], Awaitable[None]]]]:
+        parts: list[tuple[tuple[str, str, str | None], Callable[[], Awaitable[None]]]] = []
+        if self._own.role is Role.NATION and self._nats_url is not None:
+            parts.append((("relay", peer.node, None), lambda: self._relay(peer)))
+        if peer.role is Role.NATION and peer.nats_url is not None:
+            parts.append((("receiver", peer.node, peer.nats_url), lambda: self._receive(peer)))
+        return parts
+
+    async def _relay(self, peer: Peer) -> None:
+        await Relay(self._url, self._own, peer, self._nats_url or "", self._tls).run()
+
+    async def _receive(self, peer: Peer) -> None:
+        with contextlib.closing(Inbox(self._url, self._own, peer, self._recorder)) as inbox:
+            await Receiver(inbox, self._own, peer, self._tls).run()
+
+    async def _supervise(self, part: str, peer: str, run_part: Callable[[], Awaitable[None]]) -> None:
+        """Run a part again and again, with growing pauses while it breaks at once."""
+        pause_s = SHORTEST_PAUSE_S
+        while not self._stop.is_set():
+            began = asyncio.get_running_loop().time()
+            try:
+                await run_part()
+            except Exception as error:  # noqa: BLE001  # whatever it was, it is begun again from what PostgreSQL says
+                log.warning("exchange.interrupted", part=part, peer=peer, error=_kind(error))
+            if asyncio.get_running_loop().time() - began > STEADY_S:
+                pause_s = SHORTEST_PAUSE_S
+            await self._sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep, but wake up when told to stop."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), seconds)
+
+
+def tell_cen(database_url: str, node: str, signing_key: Ed25519PrivateKey, stop: threading.Event) -> None:
+    """Tell the CEN until told to stop: the exporter that holds no other key and sees no personal entry.
+
+    It can be a process of its own, under a database role that may read only the view of open seizures.
+    """
+    with connect(database_url) as connection:
+        while not stop.is_set():
+            for peer in peers.listed(connection):
+                if peer.role is Role.CEN:
+                    exporter = CenExporter(connection=connection, node=node, signing_key=signing_key, peer=peer.node)
+                    while not stop.is_set() and exporter.step(datetime.now(UTC)):
+                        pass
+            stop.wait(CEN_TICK_S)
+
+
+def _kind(error: BaseException) -> str:
+    """The kinds of error, without their words, which may quote what was recorded."""
+    if isinstance(error, BaseExceptionGroup):
+        return ", ".join(sorted({_kind(one) for one in error.exceptions}))
+    return type(error).__name__

@@ -164,11 +164,16 @@ def tell(recorded: "Recorded", position: int | None, *, prints_id: bool) -> None
 
 def happened_in(entry: "Entry") -> str:
     """What happened, in the sentence of its event."""
+    return sentence_of(entry.name)
+
+
+def sentence_of(name: str) -> str:
+    """What an event of this wire name says happened; what follows a semicolon is for who writes the events."""
     from domain.records import EVENTS
 
-    event = EVENTS.get(entry.name)
+    event = EVENTS.get(name)
     told = inspect.getdoc(event) if event is not None else None
     if not told:
-        return entry.name
-    sentence = told.partition("\n")[0]
-    return f"{sentence.partition(';')[0].rstrip('.')}."  # what follows a semicolon is for who writes the events
+        return name
+    first = told.partition("\n")[0]
+    return f"{first.partition(';')[0].rstrip('.')}."

@@ -40,12 +40,24 @@ def history(
     data = {
         "id": str(record),
         "kind": entries[0].kind,
+        "not_received": _not_received(entries),
         "entries": [_data(entry, changes) for entry, changes in told],
     }
     lines: list[object] = [f"{entries[0].kind.capitalize()} {record}: {_counted(len(entries))}, oldest first"]
+    reached = 0
     for entry, changes in told:
+        lines += [
+            f"\n{number}. {entry.node} did not send this entry to us." for number in range(reached + 1, entry.version)
+        ]
         lines += ["", *_lines(entry, changes)]
+        reached = entry.version
     output.show(data, *lines)
+
+
+def _not_received(entries: "list[Entry]") -> list[int]:
+    """The versions of a received record that its origin did not send us."""
+    received = {entry.version for entry in entries}
+    return [number for number in range(1, entries[-1].version) if number not in received]
 
 
 def steps(entries: "list[Entry]") -> "list[tuple[Entry, tuple[Change, ...]]]":

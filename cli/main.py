@@ -63,6 +63,8 @@ for verb, target, words in (
 for verb, module, words in (
     ("premise", "premises", "Put on record on what legal premises data may go to other nodes."),
     ("peer", "peers", "Add the nodes we exchange with, and show our own card."),
+    ("feed", "feeds", "Show the feeds to and from peers, and explain what would go, and why not the rest."),
+    ("cen", "cen", "Show what the CEN would be told of a seizure."),
 ):
     app.command(f"cli.{module}:app", name=verb, group=EXCHANGE, help=words)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from cli import output
+from cli.feeds import prepared
 from cli.output import BadInput, Misused
 
 if TYPE_CHECKING:
@@ -49,17 +50,14 @@ def add(file: Annotated[str, Parameter(allow_leading_hyphen=True)], /, *, finger
         file: The card, in a file, or - for standard input.
         fingerprint: What the peer told over another channel; a card with another fingerprint is refused.
     """
-    from cli.settings import load
-    from cli.supervisor import ask_for_nats, database_url
-    from exchange import peers, schema
+    from cli.supervisor import ask_for_nats
+    from exchange import peers
 
-    settings = load()
     told = peers.read_card(_text(file))
     if fingerprint is not None and _bare(fingerprint) != _bare(told.fingerprint):
         raise Misused(f"This card has the fingerprint {told.fingerprint}, not the one that was given: do not trust it.")
-    url = database_url(settings)
+    settings, url = prepared()
     own = _own(settings)
-    schema.prepare(url, node=settings.node, role=settings.role)
     peer = peers.add(url, own, told)
     ask_for_nats(settings)
     output.show(_data(peer), f"{peer.node} is a peer. Its fingerprint is {peer.fingerprint}: compare it with the peer.")
@@ -68,13 +66,9 @@ def add(file: Annotated[str, Parameter(allow_leading_hyphen=True)], /, *, finger
 @app.command(name="list")
 def list_() -> None:
     """List the nodes we exchange with."""
-    from cli.settings import load
-    from cli.supervisor import database_url
-    from exchange import peers, schema
+    from exchange import peers
 
-    settings = load()
-    url = database_url(settings)
-    schema.prepare(url, node=settings.node, role=settings.role)
+    _, url = prepared()
     known = peers.known(url)
     rows = [(peer.node, peer.role.value, peer.fingerprint, peer.nats_url) for peer in known]
     output.show(

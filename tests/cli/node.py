@@ -28,9 +28,10 @@ WAIT_S = "20"  # on a busy machine; a verb waits no longer than it must
 class Ncen:
     """Runs `ncen` for one home and database."""
 
-    def __init__(self, home: Path, database_url: str, *, user: str | None = "officer-01") -> None:
-        """Take note of where the node lies and who acts."""
+    def __init__(self, home: Path, database_url: str, *, user: str | None = "officer-01", code: str = "XA") -> None:
+        """Take note of where the node lies, what it is called and who acts."""
         self.home = home
+        self.code = code
         self.database_url = database_url
         self.user = user
 
@@ -49,7 +50,7 @@ class Ncen:
     def environment(self, user: str | None) -> dict[str, str]:
         """The environment of a line: ours, without what could name another node."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("NCEN_", "PG"))}
-        told = {"NCEN_HOME": str(self.home), "NCEN_DATABASE_URL": self.database_url, "NCEN_NODE": "XA"}
+        told = {"NCEN_HOME": str(self.home), "NCEN_DATABASE_URL": self.database_url, "NCEN_NODE": self.code}
         actor = user or self.user
         return kept | told | ({"NCEN_USER": actor} if actor else {}) | {"COLUMNS": "80"}
 

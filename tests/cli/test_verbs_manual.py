@@ -12,7 +12,7 @@ from cli.output import ExitCode
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 NODE = {"up", "down", "status", "work", "completion"}
-RECORDS = {"seizure", "offence", "person", "business", "premise", "peer"}
+RECORDS = {"seizure", "offence", "person", "business", "premise", "peer", "feed", "cen"}
 READING = {"history", "search", "stats", "verify"}
 PROMISED = NODE | RECORDS | READING
 

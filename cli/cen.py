@@ -1,0 +1,65 @@
+"""`ncen cen preview`: exactly what the CEN would be told of a seizure, beside what stays.
+
+Nothing is sent, and nothing personal is read: the notice is built from open entries, without a key, as the exporter
+builds it.
+"""
+
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+from cyclopts import App, Parameter
+
+from cli import output, show
+from cli.acting import sentence_of
+from cli.feeds import prepared
+
+if TYPE_CHECKING:
+    from domain.notice import Notice, NoticeLine
+    from exchange.preview import Preview
+
+app = App(name="cen", help="Show what the CEN would be told of a seizure.")
+
+
+@app.command
+def preview(
+    seizure: Annotated[UUID, Parameter(name="ID", help="The id of a seizure.")],
+    /,
+    *,
+    peer: Annotated[str | None, Parameter(help="The CEN node, where there are several.")] = None,
+) -> None:
+    """Show exactly what the CEN would be told of a seizure, and what stays; send nothing."""
+    from exchange.preview import preview as preview_notice
+
+    _, url = prepared()
+    found = preview_notice(url, record_id=seizure, peer=peer and peer.upper())
+    output.show({"id": str(seizure), **show.plain(found)}, *_lines(found))
+
+
+def _lines(found: "Preview") -> list[object]:
+    lines: list[object] = [f"{found.sentence} Nothing was sent."]
+    if found.is_coarse:
+        lines.append("So few like it lie in this place and year that place and day are told coarsely.")
+    if found.notice is not None:
+        lines += ["", "The notice:", show.laid_out(_notice(found.notice), indent=2)]
+    if found.stays:
+        stays = [(f"{one.version}.", f"{sentence_of(one.name)} {one.sentence}") for one in found.stays]
+        lines += ["", "What stays:", show.laid_out(stays, indent=2)]
+    never = [("", what) for what in found.never_told]
+    return [*lines, "", "What no notice says:", show.laid_out(never)]
+
+
+def _notice(notice: "Notice") -> list[tuple[str, str]]:
+    told = [(name, line) for name, line in show.facts(notice) if name not in {"lines", ""}]
+    return told + [("goods", _goods(line)) for line in notice.lines]
+
+
+def _goods(line: "NoticeLine") -> str:
+    what = line.substance or line.description
+    parts = [line.section.value + (f": {show.said(what)}" if what else "")]
+    if line.thousandths is not None:
+        parts.append(
+            f"{line.thousandths} thousandths of {line.unit}" if line.unit else f"{line.thousandths} thousandths"
+        )
+    told = (("from", line.origin), ("HS", line.hs), ("worth", line.worth), ("", line.outcome))
+    parts += [f"{word} {show.said(value)}".strip() for word, value in told if value is not None]
+    return ", ".join(parts)

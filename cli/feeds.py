@@ -1,0 +1,129 @@
+"""`ncen feed …`: how the feeds to and from peers stand, and what would go to a peer of a record, and why not the rest.
+
+Nothing is sent by asking. Each answer is the exporter's own, told in whole sentences: on which premise an entry goes,
+or for which reason it stays, and what was decided about it before.
+"""
+
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+from cyclopts import App, Parameter
+
+from cli import output, show
+from cli.acting import sentence_of
+from cli.output import Misused
+
+if TYPE_CHECKING:
+    from cli.settings import Settings
+    from exchange.explain import Decided, Explained
+    from exchange.status import FeedStatus
+
+app = App(name="feed", help="Show the feeds to and from peers, and explain what would go, and why not the rest.")
+
+
+def prepared() -> tuple["Settings", str]:
+    """This node's settings, and where its database is, with the tables of the exchange in it."""
+    from cli.settings import load
+    from cli.supervisor import database_url
+    from exchange import schema
+
+    settings = load()
+    url = database_url(settings)
+    schema.prepare(url, node=settings.node, role=settings.role)
+    return settings, url
+
+
+@app.command
+def status() -> None:
+    """Show for each peer what was released, withheld and signed for, and what came in and became of it."""
+    from exchange.status import status as status_of_feeds
+
+    _, url = prepared()
+    feeds = status_of_feeds(url)
+    data = {
+        "feeds": [
+            {**(told := show.plain(feed)), "sending": {**told["sending"], "lag": feed.sending.lag}} for feed in feeds
+        ]
+    }
+    output.show(data, *([line for feed in feeds for line in _lines(feed)] or ["There are no peers yet."]))
+
+
+def _lines(feed: "FeedStatus") -> list[object]:
+    sending, receiving = feed.sending, feed.receiving
+    withheld = sum(sending.withheld.values())
+    going = [
+        ("to it", f"{sending.released} released, {withheld} withheld{_reasons(sending.withheld)}"),
+        ("", f"{sending.waiting} entries are not decided about yet" if sending.waiting else ""),
+        ("", f"{sending.lines} lines, {sending.receipted} of them signed for{_at(sending.receipted_at)}"),
+        ("", f"{sending.held} lines went as a bare hash" if sending.held else ""),
+        ("", f"{sending.quarantined} lines are in quarantine there" if sending.quarantined else ""),
+        ("", f"STOPPED by the peer: {sending.stopped}" if sending.stopped else ""),
+    ]
+    quarantined = sum(receiving.quarantined.values())
+    coming = [
+        ("from it", f"{receiving.lines} lines, {receiving.recorded} of them recorded"),
+        ("", f"{quarantined} in quarantine{_reasons(receiving.quarantined)}" if quarantined else ""),
+        ("", f"STOPPED{_at(receiving.stopped_at)}: {receiving.stopped}" if receiving.stopped else ""),
+    ]
+    told = [(label, line) for label, line in going + coming if line]
+    return [f"{feed.peer} ({feed.role.value})", show.laid_out(told, indent=2)]
+
+
+def _reasons(counted: dict[str, int]) -> str:
+    told = ", ".join(f"{reason} {count}" for reason, count in counted.items())
+    return f" ({told})" if told else ""
+
+
+def _at(moment: object) -> str:
+    return f" at {show.said(moment)}" if moment is not None else ""
+
+
+@app.command
+def explain(
+    record: Annotated[UUID, Parameter(name="ID", help="The id of a record.")],
+    /,
+    *,
+    peer: Annotated[str, Parameter(help="The node that it would go to.")],
+) -> None:
+    """Say for each entry of a record whether it would go to a peer and on which premise, or why not; send nothing."""
+    from exchange.explain import explain as explain_record
+
+    settings, url = prepared()
+    node = peer.upper()
+    try:
+        explained = explain_record(url, node=settings.node, keys=settings.keys, record_id=record, peer=node)
+    except ValueError as error:  # the peer is the CEN
+        raise Misused(f"{error} `ncen cen preview {record}` shows it.") from None
+    going = sum(one.now.goes for one in explained)
+    data = {
+        "id": str(record),
+        "peer": node,
+        "going": going,
+        "entries": [show.plain(one) for one in explained],
+    }
+    lines: list[object] = [f"{record} to {node}: {going} of {len(explained)} entries would go. Nothing was sent."]
+    for one in explained:
+        lines += ["", *_explained(one)]
+    output.show(data, *lines)
+
+
+def _explained(one: "Explained") -> list[object]:
+    personal = ", personal" if one.is_personal else ""
+    told = [("goes" if one.now.goes else "stays", one.now.sentence)]
+    if one.now.instrument and not one.now.goes:
+        told.append(("nearest", f"{one.now.instrument} version {one.now.premise_version}"))
+    if one.now.goes:
+        shown = "with" if one.now.shows_attribution else "without"
+        told.append(
+            ("how", f"handling {one.now.handling}, {shown} who made it, premise version {one.now.premise_version}")
+        )
+    told += [("decided", _decided(decision)) for decision in one.decided]
+    if one.is_receipted:
+        told.append(("receipt", "The peer has signed for it."))
+    return [f"{one.version}. position {one.position}{personal}: {sentence_of(one.name)}", show.laid_out(told, indent=3)]
+
+
+def _decided(taken: "Decided") -> str:
+    what = f"released as number {taken.number}" if taken.goes else f"withheld ({taken.reason})"
+    on = f" on {taken.instrument} version {taken.premise_version}" if taken.instrument else ""
+    return f"{show.when(taken.decided_at)}: {what}{on}"

@@ -1,0 +1,109 @@
+"""What the command shows of the exchange: what came from a peer, what would go to one, and what the CEN is told."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from cli.output import ExitCode
+from cli.postgres import EmbeddedPostgres
+from domain.codes import Reason
+from domain.seizure import CorrectGoods
+from tests.cli.node import Inside, Ncen
+from tests.exchange.nodes import INSTRUMENT, LAWYER, SECRET, Node, goods, premise, seizure
+from tests.exchange.test_two_nodes import carry, meet
+
+Nodes = dict[str, tuple[Node, Ncen]]
+
+
+@pytest.fixture
+def nodes(postgres_server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Nodes]:
+    """Two nations, each as code sees it and as its command does."""
+    with ExitStack() as stack:
+        made: Nodes = {}
+        for code in ("XA", "XB"):
+            name = f"test_{uuid.uuid4().hex}"
+            postgres_server.create_database(name)
+            home, url = tmp_path / code, postgres_server.dsn(name)
+            home.mkdir()
+            node = stack.enter_context(Node(code, url, home / "keys"))
+            made[code] = (node, Inside(home, url, code=code))
+        yield made
+
+
+def test_what_a_peer_sent_shows_where_it_comes_from(nodes: Nodes) -> None:
+    (xa, _), (xb, ncen) = nodes["XA"], nodes["XB"]
+    to_b, from_a = meet(xa, xb)
+    for node in (xa, xb):
+        node.do(premise(), LAWYER)
+    recorded = xa.do(seizure())
+    xa.do(CorrectGoods(line=1, goods=goods(amount="4"), reason=Reason.RECOUNT), record_id=recorded.record_id)
+    xa.export(to_b)
+    carry(xa, xb, to_b, from_a)
+
+    told = ncen.tells("history", str(recorded.record_id))
+    assert (told["not_received"], [entry["version"] for entry in told["entries"]]) == ([2], [1, 3])
+    first = told["entries"][0]
+    assert (first["node"], first["by"], first["provenance"]["peer"], first["provenance"]["number"]) == (
+        "XA",
+        None,
+        "XA",
+        1,
+    )
+    read = ncen.does("history", str(recorded.record_id))
+    assert "Who acted was withheld by its origin XA." in read
+    assert "2. XA did not send this entry to us." in read
+    assert f"from XA as number 1 of its feed, under {INSTRUMENT} version" in read
+    shown = ncen.does("seizure", "show", str(recorded.record_id))
+    assert f"received from XA under {INSTRUMENT}" in shown
+
+
+def test_why_an_entry_goes_or_stays(nodes: Nodes) -> None:
+    (xa, ncen), (xb, other) = nodes["XA"], nodes["XB"]
+    recorded = xa.do(seizure())
+    xa.seal()
+    record = str(recorded.record_id)
+    assert "XB is not a peer of this node." in ncen.fails(ExitCode.NOT_FOUND, "feed", "explain", record, "--peer", "xb")
+    to_b, from_a = meet(xa, xb)
+
+    told = ncen.tells("feed", "explain", record, "--peer", "xb")
+    assert (told["going"], {entry["now"]["reason"] for entry in told["entries"]}) == (0, {"no-premise"})
+    for node in (xa, xb):
+        node.do(premise(), LAWYER)
+    xa.seal()
+    told = ncen.tells("feed", "explain", record, "--peer", "XB")
+    assert [entry["now"]["goes"] for entry in told["entries"]] == [True, False]
+    assert told["entries"][0]["now"]["instrument"] == INSTRUMENT
+    assert told["entries"][0]["decided"] == [], "asking decides nothing"
+    assert xa.messages(to_b) == [], "and sends nothing"
+
+    xa.export(to_b)
+    carry(xa, xb, to_b, from_a)
+    read = ncen.does("feed", "explain", record, "--peer", "XB")
+    assert "1 of 2 entries would go. Nothing was sent." in read
+    assert f"goes     It goes on the legal premise {INSTRUMENT}." in read
+    assert "released as number 1" in read
+    assert "does not cover this category of data" in read
+    [feed] = ncen.tells("feed", "status")["feeds"]
+    assert (feed["peer"], feed["sending"]["released"], feed["sending"]["withheld"]["data-category"]) == ("XB", 1, 1)
+    assert "1 of them recorded" in other.does("feed", "status")
+
+
+def test_what_the_cen_would_be_told(nodes: Nodes) -> None:
+    xa, ncen = nodes["XA"]
+    recorded = xa.do(seizure())
+    xa.seal()
+    record = str(recorded.record_id)
+    assert "not been put forward" in ncen.does("cen", "preview", record)
+    ncen.does("seizure", "submit", record, "--wait", "0")
+    xa.seal()
+    told = ncen.tells("cen", "preview", record)
+    assert (told["notice"]["country"], told["notice"]["lines"][0]["thousandths"]) == ("XA", 3217)
+    assert "office" not in told["notice"]
+    read = ncen.does("cen", "preview", record)
+    assert "The notice would be sent as it stands here. Nothing was sent." in read
+    assert "An account of the seizure was written in words." in read
+    assert SECRET not in read
+    assert "No entry of a seizure" in ncen.fails(ExitCode.NOT_FOUND, "cen", "preview", str(uuid.uuid4()))

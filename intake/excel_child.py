@@ -1,9 +1,9 @@
 """The process that opens an Excel file: it runs apart, with limits, because a workbook can be made to kill its reader.
 
-Usage: python -m intake.excel_child HANDLE SHEET (the number of an open file; an empty SHEET is the first). It writes
-MessagePack to standard output: first the names of the sheets or what is wrong, then each row as [row number, cells], a
-cell of numbers or days in a list of its own. It keeps these rules: limits are set before anything is opened; nothing
-of the file is ever said.
+Usage: python -m intake.excel_child HANDLE SHEET MEMORY (the number of an open file; an empty SHEET is the first; the
+bytes of memory it may use). It writes MessagePack to standard output: first the names of the sheets or what is wrong,
+then each row as [row number, cells], a cell of numbers or days in a list of its own. It keeps these rules: limits are
+set before anything is opened; nothing of the file is ever said.
 """
 
 import os
@@ -15,7 +15,6 @@ from datetime import date, datetime, time, timedelta
 import msgspec
 import python_calamine
 
-MEMORY_BYTES = 2 * 1024**3
 CPU_S = 120
 OUTPUT_BYTES = 4 * 1024**3
 WHOLE_BELOW = 10**15  # above it, a spreadsheet's number is no longer exact to the unit
@@ -53,9 +52,9 @@ def rows(sheet: python_calamine.CalamineSheet) -> Iterator[tuple[int, list[Cell]
         yield first + place + 1, empty + [cell(value) for value in cells]
 
 
-def main(handle: int, name: str) -> None:
+def main(handle: int, name: str, memory_bytes: int) -> None:
     """Write the sheets and the rows of one of them."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     resource.setrlimit(resource.RLIMIT_FSIZE, (OUTPUT_BYTES, OUTPUT_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -87,4 +86,4 @@ def main(handle: int, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

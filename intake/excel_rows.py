@@ -6,7 +6,6 @@ that process finds is kept in a file without a name. The line is the row's numbe
 
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
@@ -22,6 +21,7 @@ SMALL_UNPACKED = 64 * 1024**2
 HIGHEST_RATIO = 200
 MOST_PARTS = 10_000
 WAIT_S = 180
+MEMORY_BYTES = 2 * 1024**3
 
 _problem = msgspec.msgpack.Decoder(dict[str, Any])
 _row = msgspec.msgpack.Decoder(tuple[int, list[Cell]])
@@ -34,14 +34,15 @@ PROBLEMS = {
 class ExcelRows:
     """The rows of one sheet."""
 
-    def __init__(self, file: BinaryIO, told: File) -> None:
-        """Have the file opened and read the header.
+    def __init__(self, file: BinaryIO, told: File, kept: BinaryIO) -> None:
+        """Have the file opened, keep in `kept` what is found, and read the header.
 
         Raises:
             Unreadable: it is no such file, it would unpack to too much, or the sheet is not there.
         """
         refuse_bomb(file)
-        self._told, self._found = told, _opened(file, told.sheet or "")
+        self._told, self._found = told, kept
+        _open(file, told.sheet or "", kept)
         start = _problem.decode(_next(self._found) or b"\x80")
         if problem := start.get("problem", "format"):
             sheets = ", ".join(f"`{name}`" for name in start.get("sheets", ()))
@@ -80,28 +81,24 @@ def _next(found: BinaryIO) -> bytes:
     return found.read(int.from_bytes(size, "big")) if len(size) == 4 else b""
 
 
-def _opened(file: BinaryIO, sheet: str) -> BinaryIO:
-    """What the child process finds in the file."""
-    found = tempfile.TemporaryFile()  # noqa: SIM115  # it lives as long as the rows
+def _open(file: BinaryIO, sheet: str, kept: BinaryIO) -> None:
+    """Have a process of its own open the file and write into `kept` what it finds."""
     file.seek(0)
     try:
-        ended = subprocess.run(  # noqa: S603  # our own module, with a path and a sheet's name as arguments
-            [sys.executable, "-m", "intake.excel_child", str(file.fileno()), sheet],
+        ended = subprocess.run(  # noqa: S603  # our own module; the arguments are numbers and a sheet's name
+            [sys.executable, "-m", "intake.excel_child", str(file.fileno()), sheet, str(MEMORY_BYTES)],
             stdin=subprocess.DEVNULL,
-            stdout=found,
+            stdout=kept,
             stderr=subprocess.DEVNULL,
             pass_fds=(file.fileno(),),
             timeout=WAIT_S,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        found.close()
         raise Unreadable(f"It was not read within {WAIT_S} seconds: split it, or save it as CSV.") from None
     if ended.returncode != 0:
-        found.close()
         raise Unreadable("It needs more memory or time than a file of rows may: split it, or save it as CSV.")
-    found.seek(0)
-    return found
+    kept.seek(0)
 
 
 def refuse_bomb(file: BinaryIO) -> None:

@@ -53,7 +53,11 @@ def opened(name: str | Path, told: File, wanted: frozenset[str]) -> Iterator[Row
         file = stack.enter_context(_raw(name))
         before = _state(file)
         plain = stack.enter_context(_unpacked(file))
-        yield _rows(plain, told, wanted, _kind(plain, str(name), told))
+        kind = _kind(plain, str(name), told)
+        if kind == "excel":
+            yield ExcelRows(plain, told, stack.enter_context(tempfile.TemporaryFile()))
+        else:
+            yield _rows(plain, told, wanted, kind)
         if _state(file) != before:
             raise Unreadable("It was changed while it was read: import it again once it is whole.")
 
@@ -69,9 +73,7 @@ def _rows(file: BinaryIO, told: File, wanted: frozenset[str], kind: str) -> Rows
             return CsvRows(file, told, wanted)
         case "json":
             return JsonArray(file, told)
-        case "jsonl":
-            return JsonLines(file)
-    return ExcelRows(file, told)
+    return JsonLines(file)
 
 
 def _raw(name: str | Path) -> BinaryIO:

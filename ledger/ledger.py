@@ -139,12 +139,7 @@ class Ledger(Application[UUID]):
         if until is not None:
             query += _UNTIL_TIME if isinstance(until, datetime) else _UNTIL_POSITION
             parameters.append(until)
-        with self._sessions.session() as session:
-            cursor = session.cursor(binary=True)
-            rows = cursor.execute((query + _IN_ORDER).encode(), parameters, prepare=True).fetchall()
-            key_ids = {row[line.KEY_ID] for row in rows if row[line.KEY_ID] is not None}
-            keys = self.vault.find(session, key_ids)
-        entries = [line.entry(row, keys) for row in rows]
+        entries = self._sessions.ask(lambda session: line.entries(session, self.vault, query + _IN_ORDER, parameters))
         return [entry for entry in entries if kind is None or entry.kind == kind]
 
     def state(self, record_id: UUID, kind: str) -> Any | None:  # noqa: ANN401  # the state of whichever kind was asked for
@@ -167,8 +162,9 @@ class Ledger(Application[UUID]):
         """
         deadline, pause_s = monotonic() + timeout_seconds, 0.002
         while True:
-            with self._sessions.session() as session:
-                row = session.execute(_POSITION, [record_id, version], prepare=True).fetchone()
+            row = self._sessions.ask(
+                lambda session: session.execute(_POSITION, [record_id, version], prepare=True).fetchone()
+            )
             if row is not None:
                 return int(row[0])
             if monotonic() >= deadline:
@@ -188,8 +184,7 @@ class Ledger(Application[UUID]):
         return self._stands([record_id])[record_id]
 
     def _stands(self, record_ids: list[UUID]) -> dict[UUID, Stand]:
-        with self._sessions.session() as session:
-            return load(session, self.vault, record_ids)
+        return self._sessions.ask(lambda session: load(session, self.vault, record_ids))
 
     # -- what the library asks for
 

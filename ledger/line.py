@@ -5,7 +5,7 @@ personal event whose key is gone reads as `Erased`, and bytes that do not fit ra
 with a value.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,10 +15,11 @@ import msgspec
 from domain import records
 from domain.entry import Entry, Provenance
 from domain.event import AnyEvent, Erased
-from ledger import attributed, leaf, vault
+from ledger import attributed, leaf
 from ledger.clock import to_us
 from ledger.errors import Damaged
-from ledger.vault import HeldKey
+from ledger.sessions import Session
+from ledger.vault import HeldKey, Vault, open_sealed
 
 provenance_encoder = msgspec.msgpack.Encoder()
 _provenance_decoder = msgspec.msgpack.Decoder(Provenance)
@@ -145,6 +146,28 @@ def entry(row: tuple[Any, ...], keys: Mapping[UUID, HeldKey]) -> Entry:
         raise Damaged(f"{what}.", **_place(row)) from None
 
 
+def entries(
+    session: Session, vault: Vault, query: str, parameters: Sequence[Any], *, until_damaged: bool = False
+) -> list[Entry]:
+    """Ask for ENTRY_COLUMNS and return the entries they mean; `until_damaged`: those before a damaged one.
+
+    Raises:
+        Damaged: an entry does not fit (`until_damaged`: the first).
+    """
+    rows = session.cursor(binary=True).execute(query.encode(), parameters, prepare=True).fetchall()
+    key_ids = {row[KEY_ID] for row in rows}
+    key_ids.discard(None)
+    keys = vault.find(session, key_ids) if key_ids else {}
+    found: list[Entry] = []
+    try:
+        for row in rows:
+            found.append(entry(row, keys))  # noqa: PERF401  # see below
+    except Damaged:
+        if not (found and until_damaged):
+            raise
+    return found
+
+
 def _place(row: tuple[Any, ...]) -> dict[str, Any]:
     return {"position": row[0], "record_id": row[1], "version": row[2]}
 
@@ -162,4 +185,4 @@ def _opened(  # noqa: PLR0913, PLR0917  # the columns of the header
         name=name,
         is_personal=True,
     )
-    return records.decode(name, vault.open_sealed(key, header, body))
+    return records.decode(name, open_sealed(key, header, body))

@@ -16,7 +16,6 @@ import psycopg
 
 from domain.entry import Entry
 from ledger import line, schema
-from ledger.errors import Damaged
 from ledger.keyring import Keyring
 from ledger.line import StoredLine
 from ledger.sessions import READ_TIMEOUT_MS, Session, connect
@@ -75,7 +74,9 @@ class Reader:
         Raises:
             Damaged: the entry at after + 1 does not fit.
         """
-        return self._asking(lambda session: self._entries(session, _READ, (after, after + limit)))
+        return self._asking(
+            lambda session: line.entries(session, self.vault, _READ, (after, after + limit), until_damaged=True)
+        )
 
     def read_stored(self, after: int, limit: int) -> list[StoredLine]:
         """Return the lines at positions after + 1 and on, as they are stored, with everything a proof needs."""
@@ -86,9 +87,9 @@ class Reader:
         """Return the sealed entries of a record, by version.
 
         Raises:
-            Damaged: its first entry does not fit.
+            Damaged: an entry of it does not fit.
         """
-        return self._asking(lambda session: self._entries(session, _RECORD, (record_id,)))
+        return self._asking(lambda session: line.entries(session, self.vault, _RECORD, (record_id,)))
 
     def wait(self, after: int, timeout_seconds: float) -> int:
         """Wait until something is sealed beyond a position, or the time is over; return the head."""
@@ -113,20 +114,6 @@ class Reader:
             self._listener = connect(self._database_url, statement_timeout_ms=READ_TIMEOUT_MS)
             self._listener.execute(f"LISTEN {schema.CHANNEL}".encode())
         return self._listener
-
-    def _entries(self, session: Session, query: str, parameters: tuple[Any, ...]) -> list[Entry]:
-        rows = _rows(session, query, parameters)
-        key_ids = {row[line.KEY_ID] for row in rows}
-        key_ids.discard(None)
-        keys = self.vault.find(session, key_ids) if key_ids else {}
-        entries: list[Entry] = []
-        try:
-            for row in rows:
-                entries.append(line.entry(row, keys))  # noqa: PERF401  # what precedes a damaged one is answered
-        except Damaged:
-            if not entries:
-                raise
-        return entries
 
     def _asking(self, ask: Callable[[Session], T]) -> T:
         """Ask the server; a session the server has closed meanwhile is replaced once: reading is harmless."""

@@ -32,9 +32,9 @@ _LINES = """
     WHERE (e.xid, e.ordinal) > (%s::bigint::text::xid8, %s)
 """
 _ENDED = " AND e.xid < pg_snapshot_xmin(pg_current_snapshot())"
-_CERTAIN = """
-    AND (e.xid < pg_snapshot_xmin(pg_current_snapshot()) OR e.xid >= pg_snapshot_xmax(pg_current_snapshot()))
-"""
+# A restored row was written by the transaction that restored it, not by the one whose number it bears.
+_FROM_ELSEWHERE = " AND e.xmin::text::bigint <> (e.xid::text::bigint & 4294967295)"
+_HORIZON = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 _NOT_SEALED = """
     AND NOT EXISTS (SELECT FROM ledger.sealed s WHERE s.record_id = e.record_id AND s.version = e.version)
 """
@@ -45,10 +45,8 @@ _MOVE = """
 """
 _ADOPT = """
     UPDATE ledger.seal_state t
-    SET system_identifier = c.system_identifier, is_restored = true, reached_ordinal = -1,
-        reached_xid = pg_snapshot_xmin(pg_current_snapshot())
+    SET system_identifier = c.system_identifier, is_restored = true, reached_xid = '0', reached_ordinal = -1
     FROM pg_control_system() c WHERE c.system_identifier <> t.system_identifier
-    RETURNING t.reached_xid::text::bigint
 """
 _NUMBERING = """
     INSERT INTO ledger.numbering (first_position, system_identifier)
@@ -99,12 +97,12 @@ class Sealer:
         self._size = self._xid = self._ordinal = 0
         self._edge = b""
         self._is_restored = False
+        self._looked_at = 0, -1
         self._recall()
 
     def seal(self) -> int:
         """Seal a batch; see `seal_once`."""
-        query = _LINES + _ENDED + (_NOT_SEALED if self._is_restored else "") + _IN_ORDER
-        rows = self._lines(query, (self._xid, self._ordinal))
+        rows = self._unsealed()
         if not rows:
             return 0
         with self._connection.transaction():
@@ -113,6 +111,17 @@ class Sealer:
             self._recall()
             return 0
         return len(rows)
+
+    def _unsealed(self) -> list[tuple[Any, ...]]:
+        """Return what lies behind the horizon and has no position, in order."""
+        reached = self._xid, self._ordinal
+        if not self._is_restored:
+            return self._lines(_LINES + _ENDED + _IN_ORDER, reached)
+        horizon = self._cursor.execute(_HORIZON, prepare=True).fetchone()
+        rows = self._lines(_LINES + _ENDED + _NOT_SEALED + _IN_ORDER, max(reached, self._looked_at))
+        if not rows and horizon is not None:
+            self._looked_at = horizon[0], -1  # all before it has ended and is sealed: it need not be looked at again
+        return rows
 
     def _lines(self, query: str, after: tuple[int, int]) -> list[tuple[Any, ...]]:
         return self._cursor.execute(query.encode(), [*after, MOST_ENTRIES], prepare=True).fetchall()
@@ -128,20 +137,17 @@ class Sealer:
     def _begin_anew(self) -> None:
         """After a restore into another server, whose transaction numbers start again: find the unsealed by looking.
 
-        Sealed at once is what cannot be of a transaction of this server that may still be running. From there on the
-        order is that of the new numbers, and what is sealed already is passed over.
+        What was brought along is sealed first, in its own order. From there on the order is that of the new numbers,
+        and what is sealed already is passed over.
         """
         with self._connection.transaction():
-            self._cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            adopted = self._cursor.execute(_ADOPT).fetchone()
-            if adopted is None:
+            if self._cursor.execute(_ADOPT).rowcount != 1:
                 return  # another sealer has done it
-            horizon = self._xid, self._ordinal = adopted[0], -1
+            beginning = looked_at = self._xid, self._ordinal = 0, -1
             self._cursor.execute(_NUMBERING)
-            looked_at = 0, -1
-            while rows := self._lines(_LINES + _CERTAIN + _NOT_SEALED + _IN_ORDER, looked_at):
+            while rows := self._lines(_LINES + _FROM_ELSEWHERE + _NOT_SEALED + _IN_ORDER, looked_at):
                 looked_at = _place(rows[-1])
-                self._number(rows, horizon)
+                self._number(rows, beginning)
             self._cursor.execute(_NUMBERING)
 
     def _number(self, rows: list[tuple[Any, ...]], reached: tuple[int, int]) -> bool:

@@ -6,13 +6,14 @@ the same time; one whose connection broke is thrown away.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+T = TypeVar("T")
 Session = psycopg.Connection[tuple[Any, ...]]
 
 CONNECT_TIMEOUT_S = 10
@@ -82,10 +83,22 @@ class Sessions:
             try:
                 yield connection
             finally:
-                if self._is_closed or connection.closed or connection.broken:
+                if self._is_closed or connection.closed:
                     connection.close()
                 else:
                     self._free.append(connection)
+
+    def ask(self, question: Callable[[Session], T]) -> T:
+        """Read through a session; once more through a new one when it broke, since reading is harmless."""
+        for is_last in (False, True):
+            with self.session() as session:
+                try:
+                    return question(session)
+                except psycopg.OperationalError:
+                    if is_last or not session.closed:
+                        raise
+                    self._close_free()  # the others broke at the same moment, or will show that they did not
+        raise AssertionError("the second try returns or raises")
 
     def _take(self) -> Session:
         while self._free:
@@ -97,5 +110,8 @@ class Sessions:
     def close(self) -> None:
         """Close the sessions that are free, and each other one when it is given back."""
         self._is_closed = True
+        self._close_free()
+
+    def _close_free(self) -> None:
         while self._free:
             self._free.pop().close()

@@ -4,6 +4,7 @@ Nothing is sent, and nothing personal is read: the notice is built from open ent
 builds it.
 """
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from cyclopts import App, Parameter
 from cli import output, show
 from cli.acting import sentence_of
 from cli.feeds import prepared
+from cli.typed import UNIT_WORDS
 
 if TYPE_CHECKING:
     from domain.notice import Notice, NoticeLine
@@ -57,9 +59,9 @@ def _goods(line: "NoticeLine") -> str:
     what = line.substance or line.description
     parts = [line.section.value + (f": {show.said(what)}" if what else "")]
     if line.thousandths is not None:
-        parts.append(
-            f"{line.thousandths} thousandths of {line.unit}" if line.unit else f"{line.thousandths} thousandths"
-        )
-    told = (("from", line.origin), ("HS", line.hs), ("worth", line.worth), ("", line.outcome))
+        unit = UNIT_WORDS.get(line.unit, line.unit) if line.unit else ""
+        parts.append(f"{Decimal(line.thousandths) / 1000:f} {unit}".strip())
+    worth = f"{line.worth} {line.currency or ''}".strip() if line.worth is not None else None
+    told = (("from", line.origin), ("HS", line.hs), ("worth", worth), ("", line.outcome))
     parts += [f"{word} {show.said(value)}".strip() for word, value in told if value is not None]
     return ", ".join(parts)

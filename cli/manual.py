@@ -7,6 +7,7 @@ is the same on every machine: it holds no default that comes from one.
 # ruff: noqa: E501  # a table of the page it writes has its rows on one line
 
 import re
+import sys
 
 from cli.main import app
 from cli.output import ExitCode
@@ -87,6 +88,8 @@ UTC) or a time (`2024-05-31T12:00:00Z`).
 
 # A block of options that is told once, at the top: a heading in bold and its list.
 _SHARED = re.compile(r"\*\*(?P<group>Who acts, and why|Everywhere)\*\*:\n\n(?:\* .*\n)+\n?")
+# A default that is a path is that of the machine on which the page is written.
+_OF_A_MACHINE = re.compile(r" \*\[default: /[^\]]*\]\*")
 
 
 def markdown() -> str:
@@ -101,9 +104,18 @@ def markdown() -> str:
         hs=HS_EDITION,
         lists=f"`{SUBSTANCES[0]}` and `{DESCRIPTIONS[0]}`, edition {SUBSTANCES[1]}",
     )
-    told = app.generate_docs(heading_level=2, usage_name="ncen")
-    verbs = told[told.index("### ncen ") :]
+    told = _generated()
+    verbs = _OF_A_MACHINE.sub("", told[told.index("### ncen ") :])
     return head + _SHARED.sub(_told_above, verbs).rstrip() + "\n"
+
+
+def _generated() -> str:
+    started_as = sys.argv
+    sys.argv = ["ncen"]  # cyclopts names a program after how this process was started
+    try:
+        return app.generate_docs(heading_level=2, usage_name="ncen")
+    finally:
+        sys.argv = started_as
 
 
 def _told_above(found: re.Match[str]) -> str:

@@ -14,6 +14,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 from msgspec import UNSET, inspect
 
+from cli import manual
 from domain.event import AnyEvent, PersonalEvent, wire_name
 from domain.records import KINDS, Kind
 from intake import mapping_page
@@ -56,7 +57,11 @@ def events_page() -> str:
     return "\n".join(page)
 
 
-PAGES: dict[str, Callable[[], str]] = {"reference/events.md": events_page, "reference/mappings.md": mapping_page.page}
+PAGES: dict[str, Callable[[], str]] = {
+    "reference/cli.md": manual.markdown,
+    "reference/events.md": events_page,
+    "reference/mappings.md": mapping_page.page,
+}
 """What is generated: a page's path under `docs/`, and the function that writes it."""
 
 

@@ -44,9 +44,7 @@ class CenExporter(msgspec.Struct, frozen=True, kw_only=True):
         """Tell the next open entries, in a transaction; returns whether there were as many as one step takes."""
         with self.connection.transaction():
             feed = outbox.load(self.connection, self.peer)
-            head = self.connection.execute("SELECT size FROM ledger.seal_state").fetchone()
-            until = int(head[0]) if head else 0
-            rows = self.connection.execute(OPEN_ENTRIES, [feed.position, until, self.node, CHUNK]).fetchall()
+            rows, reached, is_full = self._read(feed.position)
             told = Telling(self.connection, self.peer)
             told.fetch([record_id for _, record_id, _ in rows])
             answers = [
@@ -55,10 +53,17 @@ class CenExporter(msgspec.Struct, frozen=True, kw_only=True):
             ]
             self._send(feed, answers, now)
             told.save()
-            is_full = len(rows) == CHUNK
-            feed.position = rows[-1][0] if is_full else until
+            feed.position = reached
             outbox.save(self.connection, feed)
             return is_full
+
+    def _read(self, after: int) -> tuple[list[tuple[int, UUID, bytes]], int, bool]:
+        """The next open entries, the position then reached, and whether there were as many as one step takes."""
+        head = self.connection.execute("SELECT size FROM ledger.seal_state").fetchone()
+        until = int(head[0]) if head else 0
+        rows = self.connection.execute(OPEN_ENTRIES, [after, until, self.node, CHUNK]).fetchall()
+        is_full = len(rows) == CHUNK
+        return rows, rows[-1][0] if is_full else until, is_full
 
     def _send(self, feed: outbox.Feed, answers: list[tuple[int, UUID, Words | Kept]], now: datetime) -> None:
         drafts = [

@@ -41,6 +41,7 @@ EXCHANGE = Group("Exchange", sort_key=4)
 
 # Verbs are named by text, so that only the one that is called is imported.
 app.command("cli.lifecycle:up", name="up", group=NODE, help="Start this node, or what of it does not run.")
+app.command("cli.demo.run:demo", name="demo", group=NODE, help="Show two nations and a CEN sink on this machine.")
 app.command("cli.lifecycle:down", name="down", group=NODE, help="Stop this node; what was recorded stays.")
 app.command("cli.status:status", name="status", group=NODE, help="Show what runs and how far it has come.")
 app.command("cli.lifecycle:work", name="work", group=NODE, help="Do one part of the node's work until asked to stop.")

@@ -35,7 +35,7 @@ TICK_S = 0.25
 SLOWEST_RESTART_S = 30.0
 SETTLED_S = 60.0  # a worker that has lived this long is taken for sound again
 READY_AFTER_S = 0.3
-START_WAIT_S = 60.0
+START_WAIT_S = 120.0
 TRIES = 3
 
 

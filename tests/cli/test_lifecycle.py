@@ -142,6 +142,7 @@ def test_a_server_that_exists_is_used_and_none_is_started(home: Path, database_u
     up = subprocess.run(
         [*words, "up", "--json"], capture_output=True, text=True, check=False, env=variables, timeout=WAIT_S
     )
+    assert up.returncode == 0, up.stdout + up.stderr
     facts = json.loads(up.stdout)
     assert (facts["postgres"]["own"], facts["nats"]["own"]) == (False, False)
     assert facts["postgres"]["running"]

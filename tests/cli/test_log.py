@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 WRITE = """
-import logging, sys, threading
+import logging, structlog, sys, threading
 from pathlib import Path
 from cli.log import open_log
 log = open_log(Path(sys.argv[1]))
 log.info("worker starts", worker="seal")
+logging.getLogger("projections.projector").warning("projection %s waits", "seizures")
+structlog.get_logger("exchange.worker").warning("exchange.interrupted", part="relay")
 logging.getLogger("library").error("could not insert %s", "Zaphod")
 logging.getLogger("library").error("could not insert Zaphod")
 try:
@@ -36,13 +38,15 @@ def test_no_value_reaches_a_log(tmp_path: Path) -> None:
     assert "Zaphod" not in text + done.stderr
     assert [line["event"] for line in lines] == [
         "worker starts",
+        "projection seizures waits",
+        "exchange.interrupted",
         "could not insert %s",
         "a library logged something",
         "failed for %s",
         "uncaught error",
         "uncaught error",
     ]
-    assert [line.get("error") for line in lines[3:]] == ["ValueError", "RuntimeError", "KeyError"]
+    assert [line.get("error") for line in lines[5:]] == ["ValueError", "RuntimeError", "KeyError"]
     assert path.stat().st_mode & 0o077 == 0
 
 

@@ -6,6 +6,8 @@ turns and a ledger of a million entries. `--write-docs` runs nothing: it puts th
 
 import argparse
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -56,6 +58,7 @@ def main() -> None:
     skipped = NEVER if uma.is_installed() else (*NEVER, NO_UMADB)
     load, began = os.getloadavg()[0], time.monotonic()
     findings: list[Finding] = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is stopped on the way out
     with running() as server:
         about = server.describe()
         print(f"{about}; load {load:.2f}; {told.rounds} rounds\nours / baseline = ratio [within rounds]\n", flush=True)

@@ -17,12 +17,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import psutil  # type: ignore[import-untyped]  # psutil ships no types
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cli.postgres import PORT, ROLE, EmbeddedPostgres
 
+PREFIX = "ncen-bench-"
 SAFE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
 
@@ -105,7 +107,8 @@ def require_safe(database_url: str) -> None:
 @contextlib.contextmanager
 def running() -> Iterator[Server]:
     """Start a server in a new folder; stop it and remove the folder at the end, also after failures."""
-    folder = Path(tempfile.mkdtemp(prefix=f"ncen-bench-{os.getpid()}-"))
+    _remove_leftovers()
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     if os.geteuid() == 0:
         folder.chmod(0o711)  # the server's own user passes through
     address = _free_address()
@@ -114,11 +117,23 @@ def running() -> Iterator[Server]:
         embedded.start()
         yield Server(embedded, folder, address)
     finally:
-        embedded.stop()
-        note = folder / "pg" / "place"
-        if note.exists():
-            shutil.rmtree(note.read_text(encoding="utf-8").strip(), ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        _stop_and_remove(folder)
+
+
+def _stop_and_remove(folder: Path) -> None:
+    EmbeddedPostgres(folder / "pg").stop()
+    note = folder / "pg" / "place"
+    if note.exists():
+        shutil.rmtree(note.read_text(encoding="utf-8").strip(), ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_leftovers() -> None:
+    """Stop and remove the server of a run that was killed and could not do it itself."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        owner = folder.name.removeprefix(PREFIX).split("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)) and os.access(folder, os.W_OK):
+            _stop_and_remove(folder)
 
 
 def _database(url: str) -> str:

@@ -23,6 +23,10 @@ from cli.demo.filling import Filled, fill, import_real
 from cli.demo.node import Node
 from cli.demo.wares import AURIA, BOREA
 from cli.output import Failure
+from exchange.peers import Role
+from exchange.release import Reason
+from exchange.status import status
+from exchange.telling import Kept
 from intake.importing import Outcome
 from projections.positions import positions
 
@@ -140,12 +144,10 @@ def _until_quiet(nodes: tuple[Node, ...]) -> list[dict[str, Any]]:
     _step("Waiting until everything is sealed, searchable, exchanged and receipted …")
     deadline = time.monotonic() + QUIET_WAIT_S
     while time.monotonic() < deadline:
-        if all(_is_shown(node) for node in nodes):
-            feeds = _feeds(nodes)
-            if all(feed["lag"] == 0 and feed["received"] == feed["released"] for feed in feeds):
-                return feeds
+        if all(_is_shown(node) for node in nodes) and not any(_is_moving(node) for node in nodes):
+            return [feed for node in nodes for feed in _feeds(node)]
         time.sleep(1.0)
-    raise Failure("The exchange did not come to rest in two minutes; `ncen status` of the nodes tells where it stands.")
+    raise Failure("It did not come to rest in two minutes. " + " ".join(_unrest(node) for node in nodes))
 
 
 def _is_shown(node: Node) -> bool:
@@ -153,8 +155,48 @@ def _is_shown(node: Node) -> bool:
     return bool(found) and all(one.lag == 0 for one in found)
 
 
-def _feeds(nodes: tuple[Node, ...]) -> list[dict[str, Any]]:
-    return [{"from": node.code, **feed} for node in nodes for feed in node.ncen("feed", "status")["feeds"]]
+def _is_moving(node: Node) -> bool:
+    """Whether entries wait for a decision, or lines for a signature; a CEN node sends nothing."""
+    sending = [feed.sending for feed in status(node.database_url) if node.role != "cen"]
+    return any(one.waiting or one.lag for one in sending)
+
+
+def _unrest(node: Node) -> str:
+    """What of a node is still under way, for the person who wonders."""
+    behind = [f"{one.name} {one.lag} behind" for one in positions(node.database_url) if one.lag]
+    feeds = [
+        f"to {feed.peer} {feed.sending.waiting} undecided, {feed.sending.lag} not signed for {feed.sending.stopped or ''}"
+        for feed in status(node.database_url)
+        if node.role != "cen"
+    ]
+    return f"{node.code}: {', '.join(behind + feeds)}."
+
+
+def _feeds(node: Node) -> list[dict[str, Any]]:
+    """The feeds of a node as they stand, each with why entries were withheld; a CEN node sends nothing."""
+    if node.role == "cen":
+        return []
+    return [
+        {
+            "from": node.code,
+            "to": feed.peer,
+            "released": feed.sending.lines,
+            "withheld": sum(feed.sending.withheld.values()),
+            "received": feed.sending.receipted,
+            "quarantined": feed.sending.quarantined,
+            "reasons": [
+                {"entries": entries, "sentence": sentence_of(feed.role, reason)}
+                for reason, entries in sorted(feed.sending.withheld.items(), key=lambda one: -one[1])
+            ],
+        }
+        for feed in status(node.database_url)
+    ]
+
+
+def sentence_of(role: Role, reason: str) -> str:
+    """Why an entry stayed, as a sentence: a nation's feed and the CEN's have reasons of their own."""
+    kinds: tuple[type[Reason | Kept], ...] = (Kept, Reason) if role is Role.CEN else (Reason, Kept)
+    return next((kind(reason).sentence for kind in kinds if reason in set(kind)), reason)
 
 
 def _tell(nodes: tuple[Node, ...], told: Told, *, keep: bool) -> None:

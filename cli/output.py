@@ -129,9 +129,19 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     from rich.table import Table
 
     is_seen = sys.stdout.isatty()
-    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD if is_seen else box.ASCII2)
+    made = Table(
+        title=title or None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD if is_seen else box.ASCII2,
+        collapse_padding=is_seen,
+        pad_edge=not is_seen,
+    )
     for column in columns:
-        made.add_column(clean(column.removesuffix(">")), justify="right" if column.endswith(">") else "left")
+        made.add_column(
+            clean(column.removesuffix(">")),
+            justify="right" if column.endswith(">") else "left",
+            overflow="fold",  # nothing is cut off
+        )
     for row in rows:
         made.add_row(*(clean("" if cell is None else str(cell)) for cell in row))
     return made

@@ -60,12 +60,26 @@ def entries_until(ledger: "Ledger", record_id: UUID, kind: str | None, until: in
     """
     if until is None:
         return require_record(ledger, record_id, kind)
+    if isinstance(until, int):
+        _require_reached(until)
     entries = ledger.entries(record_id, until=until)
     if entries and (kind is None or entries[0].kind == kind):
         return entries
     first = require_record(ledger, record_id, kind)[0]
     begun = f"position {first.position}, {show.when(first.recorded_at)}" if first.position else "a moment ago"
     raise NotFound(f"This {first.kind} was not on record then: its first entry is of {begun}.")
+
+
+def _require_reached(position: int) -> None:
+    """Refuse a position that the ledger has not reached: what it will hold cannot be told yet."""
+    from cli.settings import load
+    from cli.supervisor import database_url
+    from ledger.reader import Reader
+
+    with Reader.open(database_url(load()), keys=None) as reader:
+        head = reader.head()
+    if position > head:
+        raise Misused(f"The ledger is sealed to position {head}, not {position} yet.")
 
 
 def show_record(record_id: UUID, kind: str | None, as_of: str | None) -> None:

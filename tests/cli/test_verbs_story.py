@@ -152,6 +152,7 @@ def test_how_a_line_that_fails_ends(inside: Ncen, tmp_path: Path) -> None:
     assert "section" in inside.fails(ExitCode.USAGE, "seizure", "record", *FACTS, "--goods", "drugs")
     nobody = Inside(inside.home, inside.database_url, user=None)
     assert "Say who acts" in nobody.fails(ExitCode.USAGE, "seizure", "record", *FACTS, "--goods", GOODS)
+    assert "sealed to position 0, not 9 yet" in inside.fails(ExitCode.USAGE, "history", unknown, "--as-of", "9")
     assert "dimension" in inside.fails(ExitCode.USAGE, "stats", "seizures", "--by", "nose")
     broken = tmp_path / "broken.json"
     broken.write_text("{", encoding="utf-8")

@@ -28,7 +28,7 @@ app = App(name="import", help="Take files of seizures in, by a mapping that says
 
 @app.command
 def seizures(  # noqa: PLR0913, D417  # one flag for each thing that can be said; some are described beside their type
-    file: str,
+    file: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,
     *,
     mapping: str,

@@ -74,7 +74,7 @@ def _recorded(facts: RecordOffence, occasion: Occasion) -> Iterator[OffenceEvent
     yield OffenceRecorded(**{field: getattr(facts, field) for field in (*FACTS, "source")}, seizures=seizures)
     if facts.narrative is not None:
         yield NarrativeWritten(text=facts.narrative)
-    for party in dict.fromkeys(facts.parties):
+    for party in {(party.party, party.role): party for party in facts.parties}.values():  # the last told in a role
         yield _named(party)
 
 

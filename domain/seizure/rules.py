@@ -90,7 +90,7 @@ def _recorded(facts: RecordSeizure, occasion: Occasion) -> Iterator[SeizureEvent
     reason = Reason.SOURCE_STATED if facts.source else None
     if facts.narrative is not None:
         yield NarrativeWritten(text=facts.narrative, reason=reason)
-    for party in facts.parties:
+    for party in _unique(facts.parties):
         yield _named(party, reason)
     if facts.plates:
         yield PlatesNoted(plates=facts.plates, reason=reason)
@@ -111,18 +111,28 @@ def _restated(seizure: Seizure, command: RestateSeizure, occasion: Occasion) -> 
         yield GoodsWithdrawn(line=number, reason=reason)
     if facts.narrative != told.narrative:
         yield NarrativeWritten(text=facts.narrative, reason=reason)
-    for party in facts.parties:
-        if party not in told.parties:
-            yield _named(party, reason)
-    if seizure.told is not None:
-        still = {(party.party, party.role) for party in facts.parties}
-        for party in told.parties:
-            if (party.party, party.role) not in still:
-                yield PartyWithdrawn(party=party.party, role=party.role, reason=reason)
+    yield from _parties_restated(seizure, _unique(facts.parties))
     if facts.plates != told.plates:
         yield PlatesNoted(plates=facts.plates, reason=reason)
     if facts.documents != told.documents:
         yield DocumentsNoted(documents=facts.documents, reason=reason)
+
+
+def _parties_restated(seizure: Seizure, parties: tuple[Party, ...]) -> Iterator[SeizureEvent]:
+    """Name those whom the source newly names, withdraw those whom it named before and no longer does."""
+    before = seizure.told.parties if seizure.told else ()
+    for party in parties:
+        if party not in before and party not in seizure.parties:
+            yield _named(party, Reason.SOURCE_STATED)
+    still = {(party.party, party.role) for party in parties}
+    for party in before:
+        if (party.party, party.role) not in still:
+            yield PartyWithdrawn(party=party.party, role=party.role, reason=Reason.SOURCE_STATED)
+
+
+def _unique(parties: tuple[Party, ...]) -> tuple[Party, ...]:
+    """One statement for each party in each role: the last that is told."""
+    return tuple({(party.party, party.role): party for party in parties}.values())
 
 
 def _goods_restated(seizure: Seizure, told: Seizure, line: GoodsLine) -> GoodsCorrected:

@@ -119,7 +119,8 @@ def evolve(seizure: Seizure | None, event: SeizureEvent | Erased, occasion: Occa
     if isinstance(event, AUTHORING) and occasion.actor:
         stood = msgspec.structs.replace(stood, authors=stood.authors | {occasion.actor})
     if _is_from_source(event):
-        told = stood.told or stood  # a source that speaks first about a record of ours speaks about it as it stands
+        # a source that first speaks about a record made here speaks about it as it stands; parties named here stay ours
+        told = stood.told or msgspec.structs.replace(stood, parties=())
         stood = msgspec.structs.replace(stood, told=msgspec.structs.replace(told, **_fold(told, _as_stated(event))))
     return msgspec.structs.replace(stood, **_fold(stood, event))
 

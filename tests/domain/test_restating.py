@@ -237,6 +237,24 @@ def test_a_party_that_the_source_no_longer_names_is_withdrawn_and_one_named_here
     assert folded((gone,), state=named).parties == (ours,)
 
 
+def test_a_party_named_by_hand_before_its_source_first_spoke_stays() -> None:
+    ours = Party(party=IDS[0], role=PartyRole.DRIVER)
+    by_hand = after(None, told(pounds("1"), parties=(ours,), source=None))
+    once = after(by_hand, RestateSeizure(facts=told(pounds("2"))))
+    assert once.parties == (ours,)
+    assert retold(once, told(pounds("2"))) == ()
+    assert retold(once, told(pounds("2"), parties=(ours,))) == ()
+
+
+def test_a_party_told_twice_in_one_role_is_what_is_told_last() -> None:
+    owner, firm = Party(party=IDS[0], role=PartyRole.OWNER), Party(party=IDS[0], role=PartyRole.OWNER, is_business=True)
+    twice = told(pounds("1"), parties=(owner, firm))
+    assert after(None, twice).parties == (firm,)
+    restated = after(None, RestateSeizure(facts=told(pounds("1"))), RestateSeizure(facts=twice))
+    assert restated.parties == (firm,)
+    assert retold(restated, twice) == ()
+
+
 def test_a_seizure_cancelled_here_stays_so_whatever_its_source_says() -> None:
     seizure = after(None, RestateSeizure(facts=told(pounds("1"))), CancelSeizure(reason=Reason.DUPLICATE))
     assert retold(seizure, told(pounds("2"))) == ()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.nats_server import EmbeddedNats
 from cli.postgres import EmbeddedPostgres
 from tests.exchange.nodes import Node
 
@@ -25,5 +26,19 @@ def make_node(postgres_server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Mak
             name = f"test_{uuid.uuid4().hex}"
             postgres_server.create_database(name)
             return stack.enter_context(Node(code, postgres_server.dsn(name), tmp_path / name, role))
+
+        yield make
+
+
+@pytest.fixture
+def make_nats(open_folder: Path) -> Iterator[Callable[[str], EmbeddedNats]]:
+    """Start a NATS server for a node."""
+    with ExitStack() as stack:
+
+        def make(name: str) -> EmbeddedNats:
+            server = EmbeddedNats(open_folder / f"nats-{name}")
+            server.start()
+            stack.callback(server.stop)
+            return server
 
         yield make

@@ -3,10 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-
-import pytest
+from contextlib import contextmanager
 
 from cli.nats_server import EmbeddedNats
 from domain.codes import Reason
@@ -47,20 +44,6 @@ def at_work(*nodes: tuple[Node, str | None]) -> Iterator[None]:
         for thread in threads:
             thread.join(30)
         assert not any(thread.is_alive() for thread in threads)
-
-
-@pytest.fixture
-def make_nats(open_folder: Path) -> Iterator[Callable[[str], EmbeddedNats]]:
-    """Start a NATS server for a node."""
-    with ExitStack() as stack:
-
-        def make(name: str) -> EmbeddedNats:
-            server = EmbeddedNats(open_folder / f"nats-{name}")
-            server.start()
-            stack.callback(server.stop)
-            return server
-
-        yield make
 
 
 def serve(server: EmbeddedNats, node: Node, *to: Peer) -> None:

@@ -218,7 +218,9 @@ class Condition(Table):
     pattern: str | None = None
     """The cell holds what this bounded regular expression finds."""
     is_missing: bool | None = None
-    """The cell is empty (true) or is not (false)."""
+    """The cell is empty or holds a word that means "not told" (true), or does not (false)."""
+    missing: Words | None = None
+    """Words that mean "not told" in this column, in place of those of `[file]`."""
 
     @model_validator(mode="after")
     def _says_something(self) -> "Condition":

@@ -14,7 +14,7 @@ def holds(conditions: Sequence[Condition], columns: Columns) -> Callable[[Cells]
 
 
 def _test(told: Condition, columns: Columns) -> Callable[[Cells], bool]:
-    place, missing = columns.place(told.column), columns.missing(None)
+    place, missing = columns.place(told.column), columns.missing(told.missing)
     equals = None if told.equals is None else frozenset(map(folded, told.equals))
     beginnings = None if told.starts_with is None else tuple(map(folded, told.starts_with))
     search = None if told.pattern is None else patterns.finder(told.pattern)

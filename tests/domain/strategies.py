@@ -53,6 +53,7 @@ def text(pattern: str) -> st.SearchStrategy[str]:
     return st.from_regex(pattern.removesuffix(r"$(?!\n)").removesuffix("$") + r"\Z", fullmatch=True)
 
 
+@functools.cache
 def of(kind: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401  # a type, a union of types or an Annotated alias
     """Values of a type."""
     return _of(inspect.type_info(kind))

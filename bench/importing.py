@@ -26,6 +26,8 @@ from ledger.ledger import Ledger
 NAMES = ("import", "import-target", "import-again")
 ROWS = 20_000
 TARGET = 3_000.0
+AGAIN = 2
+"""In so many rounds the same file is imported a second time."""
 COLUMNS = (
     *("number", "office", "day", "country", "subdivision", "direction", "detection", "conveyance", "section", "hs"),
     *("substance", "origin", "amount", "unit", "value", "currency", "outcome", "account"),
@@ -89,7 +91,7 @@ def measure(server: Server, wanted: set[str], *, rounds: int) -> Iterator[Findin
         with Ledger.open(place.url, node=NODE, keys=Path(place.folder)) as ledger, sealing(place) as drain:
             server.settle()
             first = _imported(ledger, file, mapping, recorded=ROWS)
-            if "import-again" in wanted:
+            if "import-again" in wanted and len(again) < AGAIN:
                 again.append(_imported(ledger, file, mapping, recorded=0))
             drain()
         server.drop(place)
@@ -124,7 +126,7 @@ def measure(server: Server, wanted: set[str], *, rounds: int) -> Iterator[Findin
         finding(
             "import-again",
             again or measured["ours"],
-            measured["bare"],
+            measured["bare"][: len(again) or rounds],
             baseline_name="csv.DictReader and COPY of the text",
             unit="rows/s",
             note="the same file again: all rows are found unchanged, nothing is written",

@@ -56,8 +56,8 @@ before the environment, which goes before `ncen.toml`, which goes before the def
 | option | variable | in ncen.toml | when nothing is said |
 |---|---|---|---|
 | `--as` | `NCEN_USER` | | refused (exit code 2) |
-| `--role` | `NCEN_ACTING_ROLE` | `acting_role` | `officer`; `supervisor` to validate or return; `legal-officer` for premises |
-| `--purpose` | `NCEN_PURPOSE` | `purpose` | `detection`; `prosecution` for offences, `investigation` for persons and businesses, `exchange` for premises |
+| `--role` | `NCEN_ACTING_ROLE` | `acting_role` | `officer`; `supervisor` to validate or return; `legal-officer` for premises; `data-manager` to import |
+| `--purpose` | `NCEN_PURPOSE` | `purpose` | `detection`; `prosecution` for offences, `investigation` for persons and businesses, `exchange` for premises, `administration` to import |
 | `--legal-basis` | `NCEN_LEGAL_BASIS` | `legal_basis` | the node's country and `CUSTOMS-ACT`, as in `XA:CUSTOMS-ACT` |
 
 `--command-id UUID` makes such a line repeatable: said twice, it has one effect and the same answer. A record that is

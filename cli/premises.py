@@ -6,6 +6,7 @@ clearly allow, it does not cover.
 
 # ruff: noqa: D417  # a flag is described where it is declared: in the docstring or beside its type; cyclopts reads both
 
+from dataclasses import dataclass
 from datetime import date
 from typing import Annotated
 from uuid import UUID
@@ -39,24 +40,84 @@ Id = Annotated[UUID, Parameter(name="ID", help="The id of the premise.")]
 Because = Annotated[PremiseReason, Parameter(name="--reason", help="Why.")]
 
 
+@Parameter(name="*", group=FACTS)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scope:
+    """Between whom, for what, of what, and when."""
+
+    instrument: str | None = None
+    """The legal instrument, as a code such as TREATY:XA-XB:2024."""
+    kind: PremiseKind | None = None
+    """On what it rests: a binding instrument when nothing is said."""
+    party: list[str] | None = None
+    """A node that is a party to it. Repeat it for each: at least two."""
+    sender: list[str] | None = None
+    """A party that may send: all parties when nothing is said. Repeatable."""
+    purposes: Annotated[list[Purpose] | None, Parameter(name="--for")] = None
+    """What may be sent for. Repeatable."""
+    category: list[DataCategory] | None = None
+    """What may be sent: open data (names no one) or nominal data. Repeatable."""
+    section: list[Section] | None = None
+    """A commodity section it covers: all when nothing is said. Repeatable."""
+    offence_type: list[OffenceType] | None = None
+    """A type of offence it covers: all when nothing is said. Repeatable."""
+    in_force_from: Annotated[date | None, Parameter(name="--from")] = None
+    """The first day on which it is in force."""
+    until: date | None = None
+    """The last day on which it is in force."""
+
+    def told(self) -> dict[str, object]:
+        """What was told, as the fields of a command."""
+        return asking.given(
+            instrument=self.instrument,
+            kind=self.kind,
+            parties=_nodes(self.party),
+            senders=_nodes(self.sender),
+            purposes=self.purposes,
+            categories=self.category,
+            sections=self.section,
+            offence_types=self.offence_type,
+            in_force_from=self.in_force_from,
+            until=self.until,
+        )
+
+
+@Parameter(name="*", group=FACTS)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conditions:
+    """Under which conditions a receiver holds what is sent, and what the premise is called."""
+
+    handling: Handling | None = None
+    """What the receiver may do with it: H0 (law enforcement only) when nothing is said."""
+    onward: Onward | None = None
+    """Whether the receiver may pass it on: not when nothing is said."""
+    retention_days: int | None = None
+    """How long the receiver may keep it."""
+    shows_attribution: bool = False
+    """The receiver is shown who recorded what."""
+    title: str | None = None
+    """Its title, in words."""
+
+    def told(self) -> dict[str, object]:
+        """What was told, as the fields of a command."""
+        return asking.given(
+            handling=self.handling,
+            onward=self.onward,
+            retention_days=self.retention_days,
+            shows_attribution=self.shows_attribution or None,
+            title=self.title,
+        )
+
+
+NO_SCOPE = Scope()
+NO_CONDITIONS = Conditions()
+
+
 @app.command
-def add(  # noqa: PLR0913  # one flag for each part of a premise
+def add(
     *,
-    instrument: Annotated[str | None, Parameter(group=FACTS)] = None,
-    party: Annotated[list[str] | None, Parameter(group=FACTS)] = None,
-    purposes: Annotated[list[Purpose] | None, Parameter(name="--for", group=FACTS)] = None,
-    category: Annotated[list[DataCategory] | None, Parameter(group=FACTS)] = None,
-    in_force_from: Annotated[date | None, Parameter(name="--from", group=FACTS)] = None,
-    until: Annotated[date | None, Parameter(group=FACTS)] = None,
-    kind: Annotated[PremiseKind | None, Parameter(group=FACTS)] = None,
-    sender: Annotated[list[str] | None, Parameter(group=FACTS)] = None,
-    section: Annotated[list[Section] | None, Parameter(group=FACTS)] = None,
-    offence_type: Annotated[list[OffenceType] | None, Parameter(group=FACTS)] = None,
-    handling: Annotated[Handling | None, Parameter(group=FACTS)] = None,
-    onward: Annotated[Onward | None, Parameter(group=FACTS)] = None,
-    retention_days: Annotated[int | None, Parameter(group=FACTS)] = None,
-    shows_attribution: Annotated[bool, Parameter(group=FACTS)] = False,
-    title: Annotated[str | None, Parameter(group=FACTS)] = None,
+    scope: Scope = NO_SCOPE,
+    conditions: Conditions = NO_CONDITIONS,
     json_file: asking.File = None,
     record_id: Annotated[UUID | None, Parameter(name="--id")] = None,
     acting: Acting = ACTING,
@@ -64,41 +125,10 @@ def add(  # noqa: PLR0913  # one flag for each part of a premise
     """Put a legal premise on record and print its id.
 
     Args:
-        instrument: The legal instrument, as a code such as TREATY:XA-XB:2024.
-        party: A node that is a party to it. Repeat it for each: at least two.
-        purposes: What may be sent for. Repeatable.
-        category: What may be sent: open data (names no one) or nominal data. Repeatable.
-        in_force_from: The first day on which it is in force.
-        until: The last day on which it is in force.
-        kind: On what it rests: a binding instrument when nothing is said.
-        sender: A party that may send: all parties when nothing is said. Repeatable.
-        section: A commodity section it covers: all when nothing is said. Repeatable.
-        offence_type: A type of offence it covers: all when nothing is said. Repeatable.
-        handling: What the receiver may do with it: H0 (law enforcement only) when nothing is said.
-        onward: Whether the receiver may pass it on: not when nothing is said.
-        retention_days: How long the receiver may keep it.
-        shows_attribution: The receiver is shown who recorded what.
-        title: Its title, in words.
         json_file: The whole command as JSON, in a file or (-) on standard input, instead of the flags above.
         record_id: The id that the premise is to have; a new one when nothing is said.
     """
-    told = asking.given(
-        instrument=instrument,
-        kind=kind,
-        parties=_nodes(party),
-        title=title,
-        purposes=purposes,
-        categories=category,
-        senders=_nodes(sender),
-        offence_types=offence_type,
-        sections=section,
-        handling=handling,
-        onward=onward,
-        retention_days=retention_days,
-        shows_attribution=shows_attribution or None,
-        in_force_from=in_force_from,
-        until=until,
-    )
+    told = scope.told() | conditions.told()
     flags = {FLAGS.get(name, "--shows-attribution"): value for name, value in told.items()}
     if asking.is_asked_whole(json_file, flags):
         command = asking.from_file(str(json_file), RegisterPremise)

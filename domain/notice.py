@@ -245,7 +245,7 @@ def _sum(one: NoticeLine, other: NoticeLine) -> NoticeLine:
     )
 
 
-_encoder = msgspec.msgpack.Encoder(order="deterministic")
+_encoder = msgspec.msgpack.Encoder(order="sorted")
 
 # ---------------------------------------------------------------- at the CEN node
 

@@ -131,7 +131,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, array_like=True, forbid_un
 
 Line: TypeAlias = Whole | Held
 
-_encoder = msgspec.msgpack.Encoder(uuid_format="bytes", decimal_format="string", order="deterministic")
+_encoder = msgspec.msgpack.Encoder(uuid_format="bytes", decimal_format="string", order="sorted")
 _lines: msgspec.msgpack.Decoder[Line] = msgspec.msgpack.Decoder(Line)
 _cores: dict[type[AnyCore], msgspec.msgpack.Decoder[AnyCore]] = {
     Core: msgspec.msgpack.Decoder(Core),

@@ -29,6 +29,8 @@ class Memory:
     def fetch(self, record_ids: Collection[UUID]) -> None:
         """Read ahead what is remembered of these records."""
         missing = [record_id for record_id in set(record_ids) if record_id not in self._known]
+        if not missing:
+            return
         rows = self._connection.execute(
             "SELECT record_id, state FROM exchange.matter WHERE peer = %s AND record_id = ANY(%s)",
             [self._peer, missing],

@@ -114,7 +114,7 @@ def refuse_bomb(file: BinaryIO) -> None:
         with zipfile.ZipFile(file) as archive:
             parts = archive.infolist()
             unpacked, packed = sum(part.file_size for part in parts), sum(part.compress_size for part in parts)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+    except (zipfile.BadZipFile, ValueError, RuntimeError):  # a kind of packing that is unknown, or a password
         raise Unreadable(PROBLEMS["format"]) from None
     is_bomb = unpacked > SMALL_UNPACKED and unpacked > HIGHEST_RATIO * max(packed, 1)
     if len(parts) > MOST_PARTS or unpacked > LARGEST_UNPACKED or is_bomb:

@@ -5,8 +5,10 @@ command ids follow from the row. A bad row is refused with its place and reason;
 in a transaction. Checks that do not hold, and a file or mapping that cannot be read, stop everything before the first.
 """
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -139,7 +141,7 @@ class _Import:
     def go(self) -> Outcome:
         """Tell the ledger of every row."""
         told = bundles(self._rows, self._survey, self._keys, self._put_aside)
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="import") as writer:
+        with _few_collections(), ThreadPoolExecutor(max_workers=1, thread_name_prefix="import") as writer:
             under_way: Callable[[], None] | None = None
             for batch in _batches(told):
                 asked = self._made_ready(batch)  # while the batch before is being written
@@ -286,6 +288,17 @@ def _decided(state: Seizure | None, command: RestateSeizure, occasion: Occasion)
     for event in events:
         records.encode(event)
     return events
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Let the collector of reference cycles rest: rows make many objects and no cycles, and it would look at all."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, before[1], before[2])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _events(answer: Recorded) -> list[object]:

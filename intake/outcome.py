@@ -63,11 +63,12 @@ class Outcome(msgspec.Struct, kw_only=True):
         found = list(dict.fromkeys(reasons))
         self.flagged += bool(found)
         for reason in found:
-            self.flags.setdefault(sentence(reason), Group()).add(line)
+            self.flags.setdefault(reason, Group()).add(line)
 
     def in_order(self) -> None:
-        """Put refusals in the order of the file: rows that share an identity are told together, later ones first."""
+        """Put refusals in the order of the file (rows that share an identity came together), and flags in words."""
         self.refusals.sort(key=lambda refusal: refusal.line)
+        self.flags = {sentence(reason): group for reason, group in self.flags.items()}
 
     def told(self) -> dict[str, Any]:
         """The answer for programs: exactly the keys that are promised."""

@@ -7,19 +7,21 @@ clearly allow, it does not cover.
 # ruff: noqa: D417  # a flag is described where it is declared: in the docstring or beside its type; cyclopts reads both
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated
 from uuid import UUID
 
 from cyclopts import App, Group, Parameter
 
-from cli import asking, reading
+from cli import asking, output, reading
 from cli.acting import ACTING, Acting, act, record_id_of
+from cli.feeds import prepared
+from cli.show import plain as show_values
 from domain.attribution import Purpose, Role
 from domain.codes import OffenceType, Section
 from domain.event import Command
 from domain.handling import DataCategory, Handling, Onward, PremiseKind, PremiseReason
-from domain.premise import EndPremise, RegisterPremise, ResumePremise, SuspendPremise, TitlePremise
+from domain.premise import EndPremise, Premise, RegisterPremise, ResumePremise, SuspendPremise, TitlePremise
 
 KIND = "premise"
 FACTS = Group("The premise", sort_key=1)
@@ -181,3 +183,55 @@ def title(premise: Id, text: str | None = None, /, *, take_back: bool = False, a
 def show(premise: Id, /, *, as_of: reading.AsOf = None) -> None:
     """Show a premise as it stands, or as it stood."""
     reading.show_record(premise, KIND, as_of)
+
+
+@app.command(name="list")
+def list_(*, party: str | None = None, in_force: bool = False) -> None:
+    """List the legal premises on our record: between whom, for what, and whether they are in force today.
+
+    Args:
+        party: Only those to which this node is a party.
+        in_force: Only those on which something may be sent today.
+    """
+    from exchange import premises
+    from ledger.reader import Reader
+    from ledger.sessions import connect
+
+    settings, url = prepared()
+    with Reader.open(url, keys=None) as reader, connect(url) as connection:
+        premises.refresh(connection, reader)
+        known = premises.known(connection)
+    today = datetime.now(UTC).date()
+    wanted = party and party.upper()
+    shown = [
+        one
+        for one in known
+        if (wanted is None or wanted in one.premise.parties) and (not in_force or one.premise.is_in_force(today))
+    ]
+    data = {
+        "node": settings.node,
+        "premises": [
+            {"id": str(one.record_id), **show_values(one.premise), "standing": _standing(one.premise, today)}
+            for one in shown
+        ],
+    }
+    lines = [line for one in shown for line in _lines(one.record_id, one.premise, today)]
+    output.show(data, *(lines or ["There is no such premise on record."]))
+
+
+def _standing(premise: Premise, today: date) -> str:
+    gap = premise.gap_in_time(today)
+    return "in-force" if gap is None else gap.value
+
+
+def _lines(record_id: UUID, premise: Premise, today: date) -> list[str]:
+    until = f" until {premise.until}" if premise.until else ""
+    sections = f" of {', '.join(premise.sections)}" if premise.sections else ""
+    offences = f", offences of {', '.join(premise.offence_types)}" if premise.offence_types else ""
+    standing = _standing(premise, today).replace("-", " ")
+    data = f"{' and '.join(premise.categories)} data{sections}{offences}"
+    return [
+        f"{record_id}  {premise.instrument}",
+        f"    {standing}, from {premise.in_force_from}{until}, version {premise.version}",
+        f"    {', '.join(premise.parties)}: {data}, for {', '.join(premise.purposes)}",
+    ]

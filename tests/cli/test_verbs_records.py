@@ -112,6 +112,11 @@ def test_a_premise_and_a_peer(ncen: Ncen, tmp_path: Path) -> None:
     premise = ncen.does("premise", "add", "--instrument", "TREATY:XA-XB:2024", *scope, *WAIT).strip()
     ncen.does("premise", "suspend", premise, "--reason", "review", *WAIT)
     assert ncen.tells("premise", "show", premise)["record"]["suspended"] == "review"
+    [listed] = ncen.tells("premise", "list", "--party", "xb")["premises"]
+    assert (listed["id"], listed["instrument"], listed["standing"]) == (premise, "TREATY:XA-XB:2024", "suspended")
+    assert ncen.tells("premise", "list", "--in-force")["premises"] == []
+    ncen.does("premise", "resume", premise, *WAIT)
+    assert "in force, from 2024-01-01" in ncen.does("premise", "list")
     assert "at least two parties" in ncen.fails(
         ExitCode.REFUSED, "premise", "add", "--instrument", "TREATY:XA:2024", *scope[:2], *scope[4:]
     )

@@ -214,16 +214,17 @@ class Inventor:
         assert isinstance(deed.command, RecordSeizure)  # noqa: S101  # narrows the type; chosen by the caller
         goods = deed.command.goods[0]
         assert goods.quantity is not None  # noqa: S101  # every invented line has one
-        amount = max(
-            Decimal(1).scaleb(-3),
-            (goods.quantity.amount * Decimal(self._chance.randint(90, 104)) / 100).quantize(Decimal("0.001")),
-        )
+        is_counted = goods.quantity.qualifier is Qualifier.COUNTED
+        place = Decimal(1) if is_counted else Decimal("0.001")
+        amount = max(place, (goods.quantity.amount * Decimal(self._chance.randint(90, 104)) / 100).quantize(place))
         found = msgspec.structs.replace(
-            goods.quantity, amount=amount, written=str(amount), qualifier=Qualifier.LABORATORY
+            goods.quantity,
+            amount=amount,
+            written=str(amount),
+            qualifier=Qualifier.COUNTED if is_counted else Qualifier.LABORATORY,
         )
-        return CorrectGoods(
-            line=1, goods=msgspec.structs.replace(goods, quantity=found), reason=Reason.LABORATORY_RESULT
-        )
+        reason = Reason.RECOUNT if is_counted else Reason.LABORATORY_RESULT
+        return CorrectGoods(line=1, goods=msgspec.structs.replace(goods, quantity=found), reason=reason)
 
     def _around(self, usual: float, places: int) -> Decimal:
         return Decimal(str(self._chance.lognormvariate(0, 1.1) * usual)).quantize(Decimal(1).scaleb(-places))

@@ -165,7 +165,7 @@ def _unrest(node: Node) -> str:
     """What of a node is still under way, for the person who wonders."""
     behind = [f"{one.name} {one.lag} behind" for one in positions(node.database_url) if one.lag]
     feeds = [
-        f"to {feed.peer} {feed.sending.waiting} undecided, {feed.sending.lag} not signed for {feed.sending.stopped or ''}"
+        f"to {feed.peer} {feed.sending.waiting} undecided, {feed.sending.lag} not signed for"
         for feed in status(node.database_url)
         if node.role != "cen"
     ]

@@ -4,7 +4,7 @@ It is a part of its own beside the event, so that an entry can be proven without
 nobody can change unseen by which command an entry was made.
 """
 
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 import msgspec
 
@@ -37,6 +37,8 @@ def decode(stored: bytes) -> tuple[Attribution, UUID | None]:
     Raises:
         ValueError: the bytes are not an attribution.
     """
+    if len(stored) <= _REST:
+        raise ValueError("the attribution is cut short")
     rest = stored[_REST:]
     by = _known.get(rest)
     if by is None or stored[:1] != FORMAT_VERSION:
@@ -48,4 +50,12 @@ def decode(stored: bytes) -> tuple[Attribution, UUID | None]:
             _known.clear()
         _known[rest] = by
     command = stored[_COMMAND]
-    return by, UUID(bytes=command) if command != NO_COMMAND else None
+    return by, _uuid(command) if command != NO_COMMAND else None
+
+
+def _uuid(stored: bytes) -> UUID:
+    """Make a UUID without the checks of its constructor, which cost as much as all the rest of an attribution."""
+    made = object.__new__(UUID)
+    object.__setattr__(made, "int", int.from_bytes(stored, "big"))
+    object.__setattr__(made, "is_safe", SafeUUID.unknown)
+    return made

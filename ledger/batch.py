@@ -11,6 +11,7 @@ import msgspec
 
 from domain.refused import Refused
 from ledger.append import Appender, Plan
+from ledger.collecting import no_collection
 from ledger.deciding import Asked, Deciding, Recorded
 from ledger.insertion import InDoubt
 from ledger.stand import Stand
@@ -60,7 +61,8 @@ class Batch:
     def write(self, appender: Appender) -> None:
         """Try to record the commands; tried again after a lost answer, those recorded meanwhile are found."""
         try:
-            appender.append_all(self.plans())
+            with no_collection():
+                appender.append_all(self.plans())
         except InDoubt:
             self.was_in_doubt = self.reads_first = True
             raise

@@ -6,9 +6,11 @@ answer was lost on its way. A creation does not read first. Whatever is personal
 process.
 """
 
+import threading
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from random import random
 from time import monotonic, sleep
 from typing import Any, Self
 from uuid import UUID
@@ -25,7 +27,7 @@ from domain.entry import Entry
 from domain.event import Command
 from domain.refused import Refused
 from ledger import line, schema
-from ledger.append import Appender, Taken, certainly
+from ledger.append import Appender, Plan, Taken, certainly
 from ledger.application import LedgerFactory, LedgerMapper
 from ledger.batch import Batch
 from ledger.clock import Clock
@@ -34,7 +36,7 @@ from ledger.errors import Conflict
 from ledger.keyring import Keyring
 from ledger.line import StoredLine
 from ledger.reader import Reader
-from ledger.sessions import Sessions, connect
+from ledger.sessions import Session, Sessions, connect
 from ledger.stand import Stand, load
 from ledger.vault import Vault
 
@@ -42,6 +44,8 @@ __all__ = ["Asked", "Ledger", "Reader", "Recorded", "Stand", "StoredLine"]
 
 MOST_TRIES = 20
 """How often a command is decided anew because another was quicker."""
+PAUSE_S = 0.002
+RIVALRIES = 64
 
 _ENTRIES = f"""
     SELECT {line.ENTRY_COLUMNS} FROM ledger.entry e
@@ -68,6 +72,7 @@ class Ledger(Application[UUID]):
         self._sessions = Sessions(database_url, connections)
         self._appender = Appender(database_url)
         self._expects_new = True
+        self._turns = [threading.Lock() for _ in range(RIVALRIES)]
         super().__init__({})
 
     @classmethod
@@ -97,18 +102,29 @@ class Ledger(Application[UUID]):
         asked = Asked(record_id=record_id, command=command, command_id=command_id or self.new_id())
         decided = self._deciding(by).as_creation(Stand(record_id), asked)
         plan, answer = decided or self._deciding(by).on(self._stand(record_id), asked)
-        for _ in range(MOST_TRIES):
-            if not plan.drafts:
-                return answer
+        try:
+            return self._append(plan, answer)
+        except Taken as taken:
+            with self._turns[hash(record_id) % len(self._turns)]:  # rivals in this process try one after the other
+                return self._execute_again(asked, by, was_in_doubt=taken.was_in_doubt)
+
+    def _append(self, plan: Plan, answer: Recorded) -> Recorded:
+        if plan.drafts:
+            self._appender.append(plan)
+        return answer
+
+    def _execute_again(self, asked: Asked, by: Attribution, *, was_in_doubt: bool) -> Recorded:
+        """Decide anew on the record as it stands now; what this very call had recorded is its answer."""
+        for tries in range(MOST_TRIES):
+            plan, answer = self._deciding(by).on(self._stand(asked.record_id), asked)
+            if was_in_doubt and answer.is_repeated:
+                return msgspec.structs.replace(answer, is_repeated=False)
             try:
-                self._appender.append(plan)
+                return self._append(plan, answer)
             except Taken as taken:
-                plan, answer = self._deciding(by).on(self._stand(record_id), asked)
-                if taken.was_in_doubt and answer.is_repeated:  # it was this very call that recorded them
-                    return msgspec.structs.replace(answer, is_repeated=False)
-            else:
-                return answer
-        raise Conflict(f"Others kept changing the record {record_id}: ask again.")
+                was_in_doubt = was_in_doubt or taken.was_in_doubt
+                sleep(random() * tries * PAUSE_S)  # noqa: S311  # rivals in other processes step aside
+        raise Conflict(f"Others kept changing the record {asked.record_id}: ask again.")
 
     def execute_all(self, asked: Sequence[Asked], by: Attribution) -> list[Recorded | Refused]:
         """Decide many commands and record them in one transaction, each whole or not at all, each with its own answer.
@@ -118,11 +134,12 @@ class Ledger(Application[UUID]):
             psycopg.OperationalError: the server is gone; asked again with the same ids, the answers are certain.
         """
         batch = Batch(asked, lambda: self._deciding(by), self._stands, reads_first=not self._expects_new)
-        for _ in range(MOST_TRIES):
+        for tries in range(MOST_TRIES):
             try:
                 certainly(lambda: batch.write(self._appender))
             except Taken:
                 batch.reads_first = True
+                sleep(random() * tries * PAUSE_S)  # noqa: S311  # rivals step aside
             else:
                 self._expects_new = not batch.found_any
                 return batch.answers
@@ -139,7 +156,7 @@ class Ledger(Application[UUID]):
         if until is not None:
             query += _UNTIL_TIME if isinstance(until, datetime) else _UNTIL_POSITION
             parameters.append(until)
-        entries = self._sessions.ask(lambda session: line.entries(session, self.vault, query + _IN_ORDER, parameters))
+        entries = self._sessions.ask(lambda session: self._entries(session, query + _IN_ORDER, parameters))
         return [entry for entry in entries if kind is None or entry.kind == kind]
 
     def state(self, record_id: UUID, kind: str) -> Any | None:  # noqa: ANN401  # the state of whichever kind was asked for
@@ -176,6 +193,10 @@ class Ledger(Application[UUID]):
     def new_id() -> UUID:
         """Return a new record or command id (UUIDv7: ids made after each other lie beside each other on disk)."""
         return uuid7()
+
+    def _entries(self, session: Session, query: str, parameters: list[Any]) -> list[Entry]:
+        rows = line.rows(session, query, parameters)
+        return line.entries(rows, line.held_keys(session, self.vault, rows))
 
     def _deciding(self, by: Attribution) -> Deciding:
         return Deciding(self.node, self.vault, by, self._clock.now_us())

@@ -5,7 +5,7 @@ personal event whose key is gone reads as `Erased`, and bytes that do not fit ra
 with a value.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from domain.entry import Entry, Provenance
 from domain.event import AnyEvent, Erased
 from ledger import attributed, leaf
 from ledger.clock import to_us
+from ledger.collecting import no_collection
 from ledger.errors import Damaged
 from ledger.sessions import Session
 from ledger.vault import HeldKey, Vault, open_sealed
@@ -146,26 +147,35 @@ def entry(row: tuple[Any, ...], keys: Mapping[UUID, HeldKey]) -> Entry:
         raise Damaged(f"{what}.", **_place(row)) from None
 
 
+def rows(session: Session, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Ask for columns, in their binary form."""
+    return session.cursor(binary=True).execute(query.encode(), parameters, prepare=True).fetchall()
+
+
+def held_keys(session: Session, vault: Vault, found: Iterable[tuple[Any, ...]]) -> dict[UUID, HeldKey]:
+    """Return the keys for rows of ENTRY_COLUMNS, as far as they are there and ours."""
+    key_ids = {row[KEY_ID] for row in found}
+    key_ids.discard(None)
+    return vault.find(session, key_ids) if key_ids else {}
+
+
 def entries(
-    session: Session, vault: Vault, query: str, parameters: Sequence[Any], *, until_damaged: bool = False
+    found: Iterable[tuple[Any, ...]], keys: Mapping[UUID, HeldKey], *, until_damaged: bool = False
 ) -> list[Entry]:
-    """Ask for ENTRY_COLUMNS and return the entries they mean; `until_damaged`: those before a damaged one.
+    """Return the entries that rows of ENTRY_COLUMNS mean; `until_damaged`: those before a damaged one.
 
     Raises:
         Damaged: an entry does not fit (`until_damaged`: the first).
     """
-    rows = session.cursor(binary=True).execute(query.encode(), parameters, prepare=True).fetchall()
-    key_ids = {row[KEY_ID] for row in rows}
-    key_ids.discard(None)
-    keys = vault.find(session, key_ids) if key_ids else {}
-    found: list[Entry] = []
-    try:
-        for row in rows:
-            found.append(entry(row, keys))  # noqa: PERF401  # see below
-    except Damaged:
-        if not (found and until_damaged):
-            raise
-    return found
+    made: list[Entry] = []
+    with no_collection():
+        try:
+            for row in found:
+                made.append(entry(row, keys))  # noqa: PERF401  # see below
+        except Damaged:
+            if not (made and until_damaged):
+                raise
+    return made
 
 
 def _place(row: tuple[Any, ...]) -> dict[str, Any]:

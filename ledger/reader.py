@@ -5,7 +5,8 @@ entry is never skipped: what precedes it is answered first, and when it is next,
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -16,6 +17,7 @@ import psycopg
 
 from domain.entry import Entry
 from ledger import line, schema
+from ledger.collecting import no_collection
 from ledger.keyring import Keyring
 from ledger.line import StoredLine
 from ledger.sessions import READ_TIMEOUT_MS, Session, connect
@@ -28,6 +30,7 @@ _READ_STORED = f"SELECT {line.STORED_COLUMNS} {_FROM} {_RANGE}"  # the same
 _RECORD = f"SELECT {line.ENTRY_COLUMNS} {_FROM} WHERE s.record_id = %s ORDER BY s.version"  # the same
 _HEAD = "SELECT size FROM ledger.seal_state"
 WAKE_AT_LEAST_S = 1.0
+WORTH_FETCHING_AHEAD = 500
 
 T = TypeVar("T")
 
@@ -43,6 +46,8 @@ class Reader:
         self._session: Session | None = None
         self._waiting_lock = threading.Lock()
         self._listener: Session | None = None
+        self._fetching = ThreadPoolExecutor(1, "ncen-reader")
+        self._ahead: tuple[int, int, Future[list[tuple[Any, ...]]]] | None = None
 
     @classmethod
     def open(cls, database_url: str, *, keys: Path | None) -> Self:
@@ -66,22 +71,32 @@ class Reader:
 
     def head(self) -> int:
         """Return the highest sealed position, 0 when nothing is sealed."""
-        return self._asking(_head)
+        with self._lock:
+            return self._asking(_head)
 
     def read(self, after: int, limit: int) -> list[Entry]:
         """Return the entries at positions after + 1 and on, at most `limit`, opened and decoded.
 
+        While a full page is decoded and used, the next is fetched.
+
         Raises:
             Damaged: the entry at after + 1 does not fit.
         """
-        return self._asking(
-            lambda session: line.entries(session, self.vault, _READ, (after, after + limit), until_damaged=True)
-        )
+        with self._lock:
+            rows = self._fetched_ahead(after, limit)
+            if rows is None:
+                rows = self._asking(lambda session: line.rows(session, _READ, (after, after + limit)))
+            keys = self._asking(lambda session: line.held_keys(session, self.vault, rows))
+            if len(rows) == limit >= WORTH_FETCHING_AHEAD:
+                self._fetch_ahead(after + limit, limit)
+        return line.entries(rows, keys, until_damaged=True)
 
     def read_stored(self, after: int, limit: int) -> list[StoredLine]:
         """Return the lines at positions after + 1 and on, as they are stored, with everything a proof needs."""
-        rows = self._asking(lambda session: _rows(session, _READ_STORED, (after, after + limit)))
-        return [line.stored_line(row) for row in rows]
+        with self._lock:
+            rows = self._asking(lambda session: line.rows(session, _READ_STORED, (after, after + limit)))
+        with no_collection():
+            return [line.stored_line(row) for row in rows]
 
     def record(self, record_id: UUID) -> list[Entry]:
         """Return the sealed entries of a record, by version.
@@ -89,7 +104,10 @@ class Reader:
         Raises:
             Damaged: an entry of it does not fit.
         """
-        return self._asking(lambda session: line.entries(session, self.vault, _RECORD, (record_id,)))
+        with self._lock:
+            rows = self._asking(lambda session: line.rows(session, _RECORD, (record_id,)))
+            keys = self._asking(lambda session: line.held_keys(session, self.vault, rows))
+        return line.entries(rows, keys)
 
     def wait(self, after: int, timeout_seconds: float) -> int:
         """Wait until something is sealed beyond a position, or the time is over; return the head."""
@@ -115,21 +133,38 @@ class Reader:
             self._listener.execute(f"LISTEN {schema.CHANNEL}".encode())
         return self._listener
 
+    def _fetch_ahead(self, after: int, limit: int) -> None:
+        session = self._session
+        if session is not None:
+            parameters = after, after + limit
+            self._ahead = after, limit, self._fetching.submit(line.rows, session, _READ, parameters)
+
+    def _fetched_ahead(self, after: int, limit: int) -> list[tuple[Any, ...]] | None:
+        """Return the page that was fetched ahead, if it is the one that is wanted and was full already then."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or ahead[:2] != (after, limit):
+            return None
+        try:
+            rows = ahead[2].result()
+        except psycopg.OperationalError:
+            return None
+        return rows if len(rows) == limit else None
+
     def _asking(self, ask: Callable[[Session], T]) -> T:
         """Ask the server; a session the server has closed meanwhile is replaced once: reading is harmless."""
-        with self._lock:
-            for is_last in (False, True):
-                if self._session is None or self._session.closed:
-                    self._session = connect(self._database_url, statement_timeout_ms=READ_TIMEOUT_MS)
-                try:
-                    return ask(self._session)
-                except psycopg.OperationalError:
-                    if is_last or not self._session.closed:
-                        raise
+        for is_last in (False, True):
+            if self._session is None or self._session.closed:
+                self._session = connect(self._database_url, statement_timeout_ms=READ_TIMEOUT_MS)
+            try:
+                return ask(self._session)
+            except psycopg.OperationalError:
+                if is_last or not self._session.closed:
+                    raise
         raise AssertionError("the second try returns or raises")
 
     def close(self) -> None:
         """Close the sessions."""
+        self._fetching.shutdown()
         for session in (self._session, self._listener):
             if session is not None:
                 session.close()
@@ -141,10 +176,6 @@ class Reader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _rows(session: Session, query: str, parameters: Iterable[Any]) -> list[tuple[Any, ...]]:
-    return session.cursor(binary=True).execute(query.encode(), tuple(parameters), prepare=True).fetchall()
 
 
 def _head(session: Session) -> int:

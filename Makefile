@@ -15,7 +15,7 @@ setup: .venv/.ready
 	@test -n "$(PYTHON)" || { echo "ncen needs Python 3.11 or newer with venv and pip"; exit 1; }
 	@test -x $(BIN)/python && $(BIN)/python -c '' 2>/dev/null || { rm -rf .venv; "$(PYTHON)" -m venv .venv; }
 	@test -x $(BIN)/uv && $(BIN)/uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv sync --frozen --inexact --active --quiet --python $(BIN)/python
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv sync --frozen --inexact --active --compile-bytecode --quiet --python $(BIN)/python
 	@touch $@
 
 demo: setup

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias, TypedDict
 
-import psutil  # type: ignore[import-untyped]  # psutil ships no types
+import psutil
 
 from cli.output import Failure, Unreachable
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nats
 import nats.errors
-import psutil  # type: ignore[import-untyped]  # psutil ships no types
+import psutil
 import pytest
 
 from cli import nats_server

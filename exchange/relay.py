@@ -3,7 +3,8 @@
 It sends only while the premises stand as they stood when the lines were last checked; otherwise it takes the stream
 away until the exporter has checked them, so that nothing undelivered leaves on a premise that no longer covers it. It
 trusts nothing about the stream: it looks where the stream stands each time, and makes it anew when it is missing,
-damaged, ahead, or of an older generation.
+damaged, ahead, or of an older generation. It sends nothing when the peer has signed for more lines than there are: then
+our database is an old copy.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ IDLE_S = 1.0
 BLOCKED_S = 0.1
 MOST_RECEIPT_BYTES = 4_096
 TRIM_LINES = 2_000
+MOST_IN_STREAM = 50_000
+"""Lines in the stream that the peer has not signed for; what is beyond waits in PostgreSQL."""
 SESSIONS = 2
 
 STORED = b"stored"
@@ -111,10 +114,12 @@ class Relay:
             return False
         if again is not None or not await jetstream.has_consumer(stream, self._peer.node):
             await jetstream.deliver_from(stream, self._peer.node, after=delivered)
-        if found.last < plan.number:
+        if found.last < min(plan.number, delivered + MOST_IN_STREAM):
             messages = await asyncio.to_thread(self._messages, found.last)
-            with contextlib.suppress(Displaced):
+            try:
                 await jetstream.publish_batch(client, self._peer.node, messages, after=found.last)
+            except Displaced:
+                await asyncio.sleep(BLOCKED_S)
             return False
         if found.first <= delivered - TRIM_LINES:
             await jetstream.trim(stream, self._peer.node, until=delivered)
@@ -136,13 +141,14 @@ class Relay:
             if row is None:
                 raise LookupError(f"{self._peer.node} is not a peer of this node.")
             number, generation, is_checked, stood = row
+            receipted = outbox.receipted(connection, self._peer.node)
             known = premises.known(connection)
             stand = premises.standing(known, self._own.node, self._peer.node, datetime.now(UTC))
             return Plan(
                 number=number,
                 generation=generation,
-                receipted=outbox.receipted(connection, self._peer.node),
-                is_open=self._peer.role is Role.CEN or (is_checked and stand == stood),
+                receipted=receipted,
+                is_open=receipted <= number and (self._peer.role is Role.CEN or (is_checked and stand == stood)),
             )
 
     def _messages(self, after: int) -> list[bytes]:

@@ -1,8 +1,8 @@
 """The exchange at work: exporters, relays and receivers for all peers of a node, until told to stop.
 
 Whatever breaks is begun again after a bounded pause, from what PostgreSQL says; new peers are taken up while it runs.
-Several workers may run at once: every step locks its feed, so that they only repeat each other's questions. Log lines
-name nodes, numbers and kinds of error, never what was recorded.
+One worker at a time is connected (a lock in PostgreSQL says which); others wait to take over, and what they do in the
+meantime locks its feed. Log lines name nodes, numbers and kinds of error, never what was recorded.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import psycopg
 import structlog
@@ -28,7 +29,7 @@ from exchange.recording import EntryRecorder, NoticeRecorder, Recorder
 from exchange.relay import Relay
 from ledger.keyring import Keyring
 from ledger.ledger import Ledger, Reader
-from ledger.sessions import connect
+from ledger.sessions import Session, connect
 from ledger.vault import Vault
 
 SHORTEST_PAUSE_S = 0.2
@@ -43,6 +44,11 @@ CEN_TICK_S = 0.5
 """The beat of the exporter to the CEN: by the clock, never because something was sealed."""
 STEPS_IN_A_ROW = 20
 THREADS = 32
+TURN = (0x6E63656E, 0x78)
+"""The lock of the worker that is connected: "ncen" and x."""
+
+Part: TypeAlias = tuple[str, str, str | None]
+"""A relay or receiver: which of them, for which peer, at which address."""
 
 log = structlog.get_logger()
 
@@ -105,6 +111,7 @@ class Work:
         self._stop = stop
         self._tls = tls
         self._stopped = asyncio.Event()
+        self._turn: Session | None = None
 
     # -- exporters, each in a thread
 
@@ -159,24 +166,38 @@ class Work:
         loop = asyncio.get_running_loop()
         loop.set_default_executor(threads)
         threads.submit(lambda: self._stop.wait() and loop.call_soon_threadsafe(self._stopped.set))
-        tasks: dict[tuple[str, str, str | None], asyncio.Task[None]] = {}
+        tasks: dict[Part, asyncio.Task[None]] = {}
         while not self._stop.is_set():
-            with contextlib.suppress(psycopg.Error):
-                wanted = {key: run for peer in await self._peers() for key, run in self._parts(peer)}
-                for key in tasks.keys() - wanted.keys():
-                    tasks.pop(key).cancel()
-                for key in wanted.keys() - tasks.keys():
-                    tasks[key] = asyncio.create_task(self._supervise(key[0], key[1], wanted[key]))
+            try:
+                known = await asyncio.to_thread(self._peers)
+            except psycopg.Error as error:
+                log.warning("exchange.interrupted", part="peers", error=_kind(error))
+                known = []
+            wanted = {part: run for peer in known for part, run in self._parts(peer)}
+            for part in tasks.keys() - wanted.keys():
+                tasks.pop(part).cancel()
+            for part in wanted.keys() - tasks.keys():
+                tasks[part] = asyncio.create_task(self._supervise(part, wanted[part]))
             await self._sleep(LOOK_S)
         for task in tasks.values():
             task.cancel()
         await asyncio.gather(*tasks.values(), return_exceptions=True)
+        if self._turn is not None:
+            self._turn.close()
 
-    async def _peers(self) -> list[Peer]:
-        return await asyncio.to_thread(peers.known, self._url)
+    def _peers(self) -> list[Peer]:
+        """The peers to connect with: none while another worker of this node is connected."""
+        if self._turn is None or self._turn.closed:
+            self._turn = connect(self._url)
+        row = self._turn.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() "
+            "AND classid = %s AND objid = %s AND granted) OR pg_try_advisory_lock(%s, %s)",
+            [*TURN, *TURN],
+        ).fetchone()
+        return peers.listed(self._turn) if row == (True,) else []
 
-    def _parts(self, peer: Peer) -> list[tuple[tuple[str, str, str | None], Callable[[], Awaitable[None]]]]:
-        parts: list[tuple[tuple[str, str, str | None], Callable[[], Awaitable[None]]]] = []
+    def _parts(self, peer: Peer) -> list[tuple[Part, Callable[[], Awaitable[None]]]]:
+        parts: list[tuple[Part, Callable[[], Awaitable[None]]]] = []
         if self._own.role is Role.NATION and self._nats_url is not None:
             parts.append((("relay", peer.node, None), lambda: self._relay(peer)))
         if peer.role is Role.NATION and peer.nats_url is not None:
@@ -190,7 +211,7 @@ class Work:
         with contextlib.closing(Inbox(self._url, self._own, peer, self._recorder)) as inbox:
             await Receiver(inbox, self._own, peer, self._tls).run()
 
-    async def _supervise(self, part: str, peer: str, run_part: Callable[[], Awaitable[None]]) -> None:
+    async def _supervise(self, part: Part, run_part: Callable[[], Awaitable[None]]) -> None:
         """Run a part again and again, with growing pauses while it breaks at once."""
         pause_s = SHORTEST_PAUSE_S
         while not self._stop.is_set():
@@ -198,7 +219,7 @@ class Work:
             try:
                 await run_part()
             except Exception as error:  # noqa: BLE001  # whatever it was, it is begun again from what PostgreSQL says
-                log.warning("exchange.interrupted", part=part, peer=peer, error=_kind(error))
+                log.warning("exchange.interrupted", part=part[0], peer=part[1], error=_kind(error))
             if asyncio.get_running_loop().time() - began > STEADY_S:
                 pause_s = SHORTEST_PAUSE_S
             await self._sleep(pause_s)

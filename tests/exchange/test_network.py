@@ -1,17 +1,24 @@
 """Two nations and the CEN over a real NATS: what is recorded here arrives there, amended, withheld and withdrawn."""
 
+import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from nats.js.client import JetStreamContext
 
 from cli.nats_server import EmbeddedNats
 from domain.codes import Reason
 from domain.handling import DataCategory, PremiseReason
 from domain.premise import SuspendPremise
 from domain.seizure import CancelSeizure, CorrectGoods, NameParty, SubmitSeizure
-from exchange import accounts, worker
-from exchange.peers import Peer
+from exchange import accounts, jetstream, worker
+from exchange.jetstream import StreamState
+from exchange.nkey import login_key
+from exchange.peers import Peer, without_login
+from exchange.status import status
 from ledger import sealer
 from tests.exchange.conftest import MakeNode
 from tests.exchange.nodes import LAWYER, Node, goods, party, person, premise, seizure
@@ -87,3 +94,76 @@ def test_the_whole_way(make_node: MakeNode, make_nats: Callable[[str], EmbeddedN
         until(lambda: xa.reasons(to_b, silent) == ["suspended", "suspended"])
     assert names(xb, silent) == []
     assert "seizure.cancelled" not in names(xb, told)
+
+
+def test_what_goes_wrong_with_the_stream_is_mended(
+    make_node: MakeNode, make_nats: Callable[[str], EmbeddedNats]
+) -> None:
+    xa, xb = make_node("XA"), make_node("XB")
+    nats = make_nats("a")
+    to_b, from_a = xa.meet(xb), xb.meet(xa, nats.url)
+    serve(nats, xa, to_b)
+    for node in (xa, xb):
+        node.do(premise(), LAWYER)
+    for _ in range(8):
+        xa.do(seizure())
+    xa.export(to_b)
+    key = login_key(xa.own.signing_key, accounts.account_of("XB"))
+    url = without_login(nats.url)
+    with at_work((xa, nats.url)):
+        until(lambda: stream(url, key) == (1, 8, True))
+        asyncio.run(harm(url, key, lambda js: js.delete_msg("OUT_XB", 4)))
+        until(lambda: stream(url, key) == (1, 8, True))
+        asyncio.run(harm(url, key, lambda js: js.delete_stream("OUT_XB")))
+        until(lambda: stream(url, key) == (1, 8, True))
+        asyncio.run(harm(url, key, lambda js: js.publish("out.XB", b"a line that nobody released")))
+        until(lambda: stream(url, key) == (1, 8, True))
+        asyncio.run(harm(url, key, lambda js: js.delete_consumer("OUT_XB", "feed")))
+    with at_work((xa, nats.url), (xb, None)):
+        until(lambda: xa.receipted(to_b) == 8)
+    again = make_node("XB", keys=xb.keys)  # its database is gone, its keys are not
+    again.meet(xa, nats.url)
+    again.do(premise(), LAWYER)
+    with at_work((xa, nats.url), (again, None)):
+        until(lambda: status(again.url)[0].receiving.recorded == 8)
+    assert from_a.node == "XA"
+
+
+def test_a_second_worker_waits_until_the_first_is_gone(
+    make_node: MakeNode, make_nats: Callable[[str], EmbeddedNats]
+) -> None:
+    xa, xb = make_node("XA"), make_node("XB")
+    nats = make_nats("a")
+    to_b, _ = xa.meet(xb), xb.meet(xa, nats.url)
+    serve(nats, xa, to_b)
+    for node in (xa, xb):
+        node.do(premise(), LAWYER)
+    with at_work((xa, nats.url), (xb, None)):
+        xa.do(seizure())
+        until(lambda: xa.receipted(to_b) == 1)
+        with at_work((xa, nats.url), (xb, None)):
+            xa.do(seizure())
+            until(lambda: xa.receipted(to_b) == 2)
+    with at_work((xb, None), (xa, nats.url)):
+        xa.do(seizure())
+        until(lambda: xa.receipted(to_b) == 3)
+
+
+def stream(url: str, key: Ed25519PrivateKey) -> tuple[int, int, bool] | None:
+    async def ask() -> StreamState | None:
+        client = await jetstream.connect(url, key)
+        try:
+            return await jetstream.state(client.jetstream(), "XB")
+        finally:
+            await client.close()
+
+    found = asyncio.run(ask())
+    return (found.first, found.last, found.is_whole) if found else None
+
+
+async def harm(url: str, key: Ed25519PrivateKey, do: Callable[[JetStreamContext], Awaitable[object]]) -> None:
+    client = await jetstream.connect(url, key)
+    try:
+        await do(client.jetstream())
+    finally:
+        await client.close()

@@ -1,8 +1,10 @@
 """An entry's way from one nation's ledger into another's, on real databases and without a network in between."""
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
+import psycopg
+import pytest
 
 from domain.codes import Reason, Section
 from domain.event import Erased
@@ -10,9 +12,11 @@ from domain.handling import DataCategory, PremiseReason
 from domain.person import AssertAboutPerson
 from domain.premise import ResumePremise, SetScope, SuspendPremise
 from domain.seizure import CancelSeizure, CorrectGoods, NameParty, RecordSeizure, SeizureRecorded
+from exchange.inbox import OutOfStep, Stopped, resume
 from exchange.peers import Peer
+from exchange.status import status
 from tests.exchange.conftest import MakeNode
-from tests.exchange.nodes import INSTRUMENT, LAWYER, SECRET, Node, goods, now, party, person, premise, seizure
+from tests.exchange.nodes import INSTRUMENT, LAWYER, OFFICER, SECRET, Node, goods, now, party, person, premise, seizure
 
 
 def meet(xa: Node, xb: Node) -> tuple[Peer, Peer]:
@@ -249,8 +253,6 @@ def test_a_big_backlog_is_cut_into_batches_that_all_verify(make_node: MakeNode) 
     to_b, from_a = meet(xa, xb)
     for node in (xa, xb):
         node.do(premise(), LAWYER)
-    from tests.exchange.nodes import OFFICER
-
     record: RecordSeizure = seizure(narrative=None)
     asked = [Asked(record_id=Ledger.new_id(), command=record, command_id=Ledger.new_id()) for _ in range(1_200)]
     xa.ledger.execute_all(asked, OFFICER)
@@ -258,3 +260,140 @@ def test_a_big_backlog_is_cut_into_batches_that_all_verify(make_node: MakeNode) 
     carry(xa, xb, to_b, from_a)
     assert len(xa.batches(to_b)) >= 3
     assert xb.session.execute("SELECT count(*) FROM exchange.inbox WHERE outcome = 'recorded'").fetchone() == (1_200,)
+
+
+def test_a_feed_that_does_not_fit_stops_keeps_the_evidence_and_goes_on_when_a_person_says_so(
+    make_node: MakeNode,
+) -> None:
+    xa, xb = make_node("XA"), make_node("XB")
+    to_b, from_a = meet(xa, xb)
+    for node in (xa, xb):
+        node.do(premise(), LAWYER)
+    carry(xa, xb, to_b, from_a)
+    told = xa.do(seizure())
+    xa.export(to_b)
+    box = xb.inbox(from_a)
+    ((first, lines),) = xa.batches(to_b)
+    tampered = [lines[0].replace(b"XAPORT", b"XAEAST")]
+    assert tampered != lines
+    for _ in range(2):
+        with pytest.raises(Stopped):
+            box.take(tampered, first, now())
+    with pytest.raises(Stopped):
+        box.take(lines, first, now())
+    (receiving,) = [one.receiving for one in status(xb.url)]
+    assert receiving.stopped == "The root of the lines received is not the root that the sender has signed."
+    assert box.standing().stopped == receiving.stopped
+    evidence = xb.session.execute("SELECT evidence FROM exchange.inbox_feed").fetchone()
+    assert evidence is not None
+    assert msgspec.msgpack.decode(evidence[0]) == tampered
+    assert resume(xb.url, "XA")
+    assert box.take(lines, first, now()) == 1
+    assert not resume(xb.url, "XA")
+    xb.seal()
+    assert names(xb, told.record_id) == ["seizure.recorded"]
+    box.close()
+
+
+def test_batches_out_of_step_are_not_taken(make_node: MakeNode) -> None:
+    xa, xb = make_node("XA"), make_node("XB")
+    to_b, from_a = meet(xa, xb)
+    for node in (xa, xb):
+        node.do(premise(), LAWYER)
+    xa.do(seizure())
+    xa.export(to_b)
+    xa.do(seizure())
+    xa.export(to_b)
+    one, two = xa.batches(to_b)
+    box = xb.inbox(from_a)
+    with pytest.raises(OutOfStep):
+        box.take(two[1], two[0], now())
+    box.take(one[1], one[0], now())
+    with pytest.raises(OutOfStep):
+        box.take(one[1], one[0], now())
+    assert box.take(two[1], two[0], now()) == 2
+    box.close()
+
+
+def test_a_peer_cannot_speak_for_our_records_or_for_those_of_another(make_node: MakeNode) -> None:
+    xa, xb, xc = make_node("XA"), make_node("XB"), make_node("XC")
+    to_b, from_a = meet(xa, xb)
+    c_to_b, from_c = meet(xc, xb)
+    for node in (xa, xb, xc):
+        node.do(premise(parties=("XA", "XB", "XC")), LAWYER)
+    ours, theirs = uuid4(), uuid4()
+    xb.do(seizure(), record_id=ours)
+    xc.do(seizure(), record_id=theirs)
+    xc.export(c_to_b)
+    carry(xc, xb, c_to_b, from_c)
+    for record_id in (ours, theirs):
+        xa.do(seizure(), record_id=record_id)
+    xa.export(to_b)
+    carry(xa, xb, to_b, from_a)
+    rows = xb.session.execute("SELECT record_id, outcome, reason FROM exchange.inbox WHERE origin = 'XA'").fetchall()
+    assert {tuple(row) for row in rows} == {(ours, "quarantined", "conflict"), (theirs, "quarantined", "conflict")}
+    assert {entry.node for entry in xb.reader.record(ours)} == {"XB"}
+    assert {entry.node for entry in xb.reader.record(theirs)} == {"XC"}
+
+
+def test_who_made_it_is_shown_only_where_the_premise_says_so(make_node: MakeNode) -> None:
+    xa, xb = make_node("XA"), make_node("XB")
+    to_b, from_a = meet(xa, xb)
+    for node in (xa, xb):
+        node.do(premise(shows_attribution=True), LAWYER)
+    told = xa.do(seizure())
+    xa.export(to_b)
+    carry(xa, xb, to_b, from_a)
+    (arrived,) = xb.reader.record(told.record_id)
+    assert arrived.by == OFFICER
+
+
+def test_the_origins_leaf_is_sealed_here_and_the_receipt_holds_on_both_sides(make_node: MakeNode) -> None:
+    from exchange.checkpoint import read_receipt
+
+    xa, xb = make_node("XA"), make_node("XB")
+    to_b, from_a = meet(xa, xb)
+    for node in (xa, xb):
+        node.do(premise(), LAWYER)
+    told = xa.do(seizure())
+    xa.export(to_b)
+    carry(xa, xb, to_b, from_a)
+    leaves = [
+        node.session.execute(
+            "SELECT leaf FROM ledger.sealed WHERE record_id = %s AND version = 1", [told.record_id]
+        ).fetchone()
+        for node in (xa, xb)
+    ]
+    assert leaves[0] == leaves[1]
+    box = xb.inbox(from_a)
+    receipt = box.standing().receipt
+    assert receipt is not None
+    head, _ = read_receipt(
+        receipt,
+        origin="XA",
+        origin_key=xa.own.signing_key.public_key(),
+        recipient="XB",
+        recipient_key=to_b.signing_key,
+    )
+    assert head.size == 1
+    box.close()
+
+
+def test_decisions_are_never_changed(make_node: MakeNode) -> None:
+    xa, xb = make_node("XA"), make_node("XB")
+    to_b, _ = meet(xa, xb)
+    xa.do(seizure())
+    xa.export(to_b)
+    for statement in ("UPDATE exchange.decision SET reason = 'kind'", "DELETE FROM exchange.decision"):
+        with pytest.raises(psycopg.Error):
+            xa.session.execute(statement.encode())
+
+
+def test_a_title_typed_by_hand_stays_out_of_the_exchange(make_node: MakeNode) -> None:
+    xa, xb = make_node("XA"), make_node("XB")
+    to_b, _ = meet(xa, xb)
+    xa.do(premise(title="Treaty with Amina Testeron"), LAWYER)
+    xa.export(to_b)
+    states = xa.session.execute("SELECT state FROM exchange.premise").fetchall()
+    assert len(states) == 1
+    assert b"Testeron" not in states[0][0]

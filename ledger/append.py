@@ -8,7 +8,7 @@ the server makes them wait for the doubtful transaction, so that its outcome bec
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import psycopg
@@ -52,11 +52,9 @@ class Appender:
 
     def close(self) -> None:
         """Close the sessions: those that are free now, the others when their leaders are done."""
-        with self._guard:
-            self._is_closed = True
-            sessions, self._sessions = self._sessions, []
-        for session in sessions:
-            session.close()
+        self._is_closed = True
+        while self._sessions:
+            self._sessions.pop().close()
 
     def append(self, plan: Plan) -> None:
         """Record the lines of a plan, flushed to disk, together with those that wait at the same moment.
@@ -65,7 +63,10 @@ class Appender:
             Taken: another command took the place; nothing was recorded.
             psycopg.OperationalError: the server is gone. Whether the plan was recorded shows when it is asked again.
         """
-        certainly(lambda: self._wait_for(plan))
+        try:
+            self._append_once(plan)
+        except InDoubt:
+            certainly(lambda: self._append_once(plan), was_in_doubt=True)
 
     def append_all(self, plans: Iterable[Plan]) -> None:
         """Record all plans in one transaction, while they are still being produced.
@@ -73,26 +74,37 @@ class Appender:
         Raises Taken, InDoubt, and whatever the producer raises; what is in doubt is for the caller to find out.
         """
         with self._leadership():
-            self._using(lambda session: insertion.copy(session, plans))
+            session = self._take_session()
+            try:
+                insertion.copy(session, plans)
+            finally:
+                self._give_back(session)
 
     # -- leader and followers
 
-    def _wait_for(self, plan: Plan) -> None:
-        mine = _Waiting(plan)
-        if self._comes_to_lead(mine):
+    def _append_once(self, plan: Plan) -> None:
+        mine = self._waiting(plan)
+        if mine is None:
+            try:
+                self._insert((plan,))
+            finally:
+                self._hand_over()
+            return
+        mine.turn.acquire()
+        if not mine.is_done:
             self._lead(mine)
         if mine.fault is not None:
             raise mine.fault
 
-    def _comes_to_lead(self, mine: _Waiting) -> bool:
-        """Wait until the plan was committed (False) or the thread's turn to lead has come (True)."""
+    def _waiting(self, plan: Plan | None) -> _Waiting | None:
+        """Take a leader's place (None), or a place in the queue, which is empty while a leader's place is free."""
         with self._guard:
             if self._places:
                 self._places -= 1
-                return True
+                return None
+            mine = _Waiting(plan)
             self._queue.append(mine)
-        mine.turn.acquire()
-        return not mine.is_done
+            return mine
 
     def _hand_over(self) -> None:
         with self._guard:
@@ -103,7 +115,9 @@ class Appender:
 
     @contextmanager
     def _leadership(self) -> Iterator[None]:
-        self._comes_to_lead(_Waiting(None))
+        mine = self._waiting(None)
+        if mine is not None:
+            mine.turn.acquire()
         try:
             yield
         finally:
@@ -134,7 +148,7 @@ class Appender:
         """Commit plans together; if they cannot be, each by itself, so that only what conflicts fails."""
         group = _without_rivals(group)
         try:
-            self._insert(group)
+            self._insert([waiting.plan for waiting in group if waiting.plan is not None])
         except BaseException as fault:  # noqa: BLE001  # it belongs to the threads whose plans these are
             if len(group) == 1 or isinstance(fault, InDoubt | psycopg.OperationalError):
                 for waiting in group:
@@ -142,31 +156,28 @@ class Appender:
                 return
             for waiting in group:
                 try:
-                    self._insert([waiting])
+                    self._insert([waiting.plan] if waiting.plan is not None else [])
                 except BaseException as own_fault:  # noqa: BLE001  # the same
                     waiting.fault = own_fault
 
-    def _insert(self, group: list[_Waiting]) -> None:
-        plans = [waiting.plan for waiting in group if waiting.plan is not None]
-        self._using(lambda session: insertion.insert(session, plans))
-
-    def _using(self, write: Callable[[Session], None]) -> None:
-        with self._guard:
-            session = self._sessions.pop() if self._sessions else None
-        if session is None:
-            session = insertion.open_session(self._database_url)
+    def _insert(self, plans: Sequence[Plan]) -> None:
+        session = self._take_session()
         try:
-            write(session)
-        except InDoubt:
-            session.close()
-            raise
+            insertion.insert(session, plans)
         finally:
-            with self._guard:
-                is_kept = not session.closed and not self._is_closed
-                if is_kept:
-                    self._sessions.append(session)
-            if not is_kept:
-                session.close()
+            self._give_back(session)
+
+    def _take_session(self) -> Session:
+        try:
+            return self._sessions.pop()
+        except IndexError:
+            return insertion.open_session(self._database_url)
+
+    def _give_back(self, session: Session) -> None:
+        if session.closed or self._is_closed:
+            session.close()
+        else:
+            self._sessions.append(session)
 
 
 def _without_rivals(group: list[_Waiting]) -> list[_Waiting]:
@@ -184,9 +195,8 @@ def _without_rivals(group: list[_Waiting]) -> list[_Waiting]:
     return rest
 
 
-def certainly(write: Callable[[], None]) -> None:
+def certainly(write: Callable[[], None], *, was_in_doubt: bool = False) -> None:
     """Write, and where the answer is lost write the same again until it is known or the server stays away."""
-    was_in_doubt = False
     for wait_s in RECONNECT_AFTER_S:
         if wait_s:
             time.sleep(wait_s)

@@ -118,6 +118,7 @@ def insert(connection: Session, plans: Iterable[Plan]) -> None:
     try:
         result = pgconn.exec_prepared(name, values, [1] * len(values), 1)  # type: ignore[arg-type]  # None is NULL there
     except psycopg.OperationalError as error:
+        connection.close()
         raise InDoubt from error
     if result.status != pq.ExecStatus.COMMAND_OK:
         if pgconn.status == pq.ConnStatus.BAD:

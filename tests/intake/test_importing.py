@@ -16,6 +16,7 @@ from intake.importing import Foreseen
 from intake.keys import Ids
 from intake.outcome import Outcome
 from ledger.ledger import Ledger
+from ledger.sessions import connect
 from tests.intake.conftest import BY, HEADER, REGISTER, ROWS, Imported, text_of
 
 Events = Callable[[], list[str]]
@@ -319,3 +320,36 @@ def test_a_column_that_is_gone_stops_the_import_before_it_begins(imported: Impor
     with pytest.raises(MappingError, match=f"no column `{gone}`"):
         imported(text_of(*ROWS, header=HEADER.replace(gone, "another")))
     assert events() == []
+
+
+def test_of_a_shipment_told_in_several_ways_the_preferred_code_counts(imported: Imported, ledger: Ledger) -> None:
+    kind = 'column = "words", values = { "S" = "seizure", "C" = "detention" }, prefer = ["seizure", "detention"]'
+    mapping = SHIPMENTS.replace('kind = { constant = "seizure" }', f'kind = {{ {kind} }}\nroute = ["from"]').replace(
+        '[personal]\nnarrative = "words"', ""
+    )
+    rows = [
+        "S1,XAPORT,2024-05-01,in,cocaine,1,kg,C,ES",
+        "S1,XAPORT,2024-05-01,in,cocaine,2,kg,S,CO",
+        "S1,XAPORT,2024-05-01,in,cocaine,3,kg,C,ES",
+    ]
+    header = f"{HEADER},from"
+    assert counts(imported(text_of(*rows, header=header), mapping)) == {"read": 3, "recorded": 3}
+    key = b"shipment" + (2).to_bytes(4, "big") + b"s1"
+    state = ledger.state(Ids(ledger.intake_key, "XA-REGISTER").record(key, 1), "seizure")
+    assert isinstance(state, Seizure)
+    assert (state.kind, state.route) == ("seizure", ("CO", "ES"))
+    again = imported(text_of(*reversed(rows), header=header), mapping)
+    assert counts(again) == {"read": 3, "unchanged": 3}
+
+
+def test_what_was_erased_is_not_told_again(
+    imported: Imported, ledger: Ledger, events: Events, database_url: str
+) -> None:
+    imported(text_of(*ROWS))
+    with connect(database_url) as session:
+        session.execute("DELETE FROM ledger.subject_key WHERE record_id = %s", [record(ledger, "1")])
+    ledger.vault.forget()
+    before = events()
+    assert counts(imported(text_of(*ROWS))) == {"read": 3, "unchanged": 3}
+    assert events() == before
+    assert seizure(ledger, "1").narrative is None

@@ -1,6 +1,7 @@
 """The sealed entries as all projections of a process read them: once, in order, whatever cannot be read included.
 
-What was read is shared for some seconds, so that projections which keep about the same pace read and decode it once.
+A short window of batches is kept, so that projections which keep about the same pace read and decode each entry once:
+the quick wait a little for the slow before the window moves on, and the next batch is read while the last is applied.
 An entry that cannot be decoded does not stop those after it: it comes as `Unreadable`, and each projection parks it. A
 lost connection is opened again by whoever reads next.
 """
@@ -8,9 +9,9 @@ lost connection is opened again by whoever reads next.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -21,14 +22,15 @@ from ledger.errors import Damaged
 from ledger.reader import Reader
 
 BATCH = 2_000
-MOST_SHARED = 6
+WINDOW = 6
 """How many batches are kept for slower projections."""
-SHARED_S = 10.0
+KEPT_S = 10.0
 """How long; what was erased since may not be read from here."""
+PATIENCE_S = 3.0
+"""How long a quick projection waits for a slow one before the window moves on without it."""
+ACTIVE_S = 10.0
 WATCH_S = 1.0
 LONGEST_BACK_OFF_S = 5.0
-
-Answer = TypeVar("Answer")
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -43,9 +45,14 @@ class Unreadable(msgspec.Struct, frozen=True):
 Read = Entry | Unreadable
 
 
-class _Shared(NamedTuple):
+class _Kept(NamedTuple):
     read_at: float
+    first: int
     batch: Sequence[Read]
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.batch) - 1
 
 
 def is_passing(error: BaseException) -> bool:
@@ -70,59 +77,119 @@ class Feed:
         self._database_url = database_url
         self._keys = keys
         self._reader: Reader | None = None
-        self._lock = threading.Lock()
-        self._shared: deque[_Shared] = deque(maxlen=MOST_SHARED)
-        self._more = threading.Condition()
-        self._head = 0
+        self._reader_lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._window: deque[_Kept] = deque()
+        self._is_reading = False
+        self._readers: dict[str, tuple[int, float]] = {}
+        self.head = 0
+        """The highest sealed position that `watch` has heard of."""
 
-    def read(self, after: int, limit: int = BATCH) -> Sequence[Read]:
-        """The next entries after a position, at most `limit`; none when all are read."""
-        with self._lock:
-            found = self._remembered(after)
-            if not found:
-                found = self._with_reader(lambda reader: _read(reader, after, limit))
-                if found:
-                    self._shared.append(_Shared(time.monotonic(), found))
-            return found[:limit]
+    def read(self, after: int, limit: int = BATCH, *, who: str = "", since: float = 0.0) -> Sequence[Read]:
+        """The next entries after a position, at most `limit`; none when all are read.
 
-    def _remembered(self, after: int) -> Sequence[Read]:
-        """What is left after a position of a batch that was read a moment ago; positions have no gaps."""
-        while self._shared and time.monotonic() - self._shared[0].read_at > SHARED_S:
-            self._shared.popleft()
-        for shared in self._shared:
-            offset = after + 1 - (shared.batch[0].position or 0)
-            if 0 <= offset < len(shared.batch):
-                return shared.batch[offset:]
+        `who` tells readers apart. Nothing is given that was read before the moment `since` (of the monotonic clock).
+        """
+        with self._changed:
+            patient_until = time.monotonic() + PATIENCE_S
+            while True:
+                now = time.monotonic()
+                self._readers[who] = (after, now)
+                if found := self._remembered(after, now, since):
+                    self._changed.notify_all()
+                    return found[:limit]
+                if not self._is_reading and (self._has_room(now) or now >= patient_until):
+                    break
+                self._changed.wait(0.1)
+            self._is_reading = True
+        return self._fill(after, limit)
+
+    def _fill(self, after: int, limit: int) -> Sequence[Read]:
+        """Read a batch into the window; only for whoever has said so by `_is_reading`."""
+        batch: Sequence[Read] = ()
+        read_at = time.monotonic()
+        try:
+            batch = self._read(after, limit)
+        finally:
+            with self._changed:
+                if batch:
+                    while len(self._window) >= WINDOW:
+                        self._window.popleft()
+                    self._window.append(_Kept(read_at, after + 1, batch))
+                self._is_reading = False
+                self._changed.notify_all()
+        return batch
+
+    def _remembered(self, after: int, now: float, since: float = 0.0) -> Sequence[Read]:
+        """What is left after a position of a batch in the window; positions have no gaps."""
+        while self._window and now - self._window[0].read_at > KEPT_S:
+            self._window.popleft()
+        for kept in self._window:
+            if kept.read_at >= since and kept.first <= after + 1 <= kept.last:
+                return kept.batch[after + 1 - kept.first :] if after + 1 > kept.first else kept.batch
         return ()
 
-    def forget(self) -> None:
-        """Read everything anew from now on."""
-        with self._lock:
-            self._shared.clear()
+    def _has_room(self, now: float) -> bool:
+        """Whether the window may take another batch without taking one away that a projection still needs."""
+        if len(self._window) < WINDOW:
+            return True
+        oldest = self._window[0]
+        return not any(
+            oldest.first <= after + 1 <= oldest.last and now - at < ACTIVE_S for after, at in self._readers.values()
+        )
+
+    def read_ahead(self, stop: threading.Event) -> None:
+        """Read the batch that follows the window while projections apply what they have, until told to stop."""
+        while not stop.is_set():
+            with self._changed:
+                after = self._is_worth_reading_ahead()
+                if after is None:
+                    self._changed.wait(0.25)
+                    continue
+                self._is_reading = True
+            try:
+                self._fill(after, BATCH)
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                stop.wait(LONGEST_BACK_OFF_S)  # whoever needs the batch meets the same error and says so
+
+    def _is_worth_reading_ahead(self) -> int | None:
+        """The position to read on from: only after full batches, which say that there is more, and one batch ahead."""
+        now = time.monotonic()
+        if self._is_reading or not self._window or not self._has_room(now):
+            return None
+        latest = self._window[-1]
+        furthest = max((after for after, at in self._readers.values() if now - at < ACTIVE_S), default=-1)
+        return latest.last if len(latest.batch) == BATCH and furthest + 1 >= latest.first else None
 
     def record(self, record_id: UUID) -> Sequence[Entry]:
         """The sealed entries of one record, by version."""
-        with self._lock:
-            return self._with_reader(lambda reader: reader.record(record_id))
+        with self._reader_lock:
+            return self._open().record(record_id)
 
-    def _with_reader(self, ask: Callable[[Reader], Answer]) -> Answer:
+    def _read(self, after: int, limit: int) -> Sequence[Read]:
+        """Read a batch; the reader stops before an entry that it cannot read, and that then comes by itself."""
+        with self._reader_lock:
+            reader = self._open()
+            try:
+                return reader.read(after, limit)
+            except Damaged as damaged:
+                error = type(damaged).__name__
+                lines = reader.read_stored(after, 1)
+                return [Unreadable(line.position, line.record_id, line.name, error) for line in lines]
+
+    def _open(self) -> Reader:
         if self._reader is None:
             self._reader = Reader.open(self._database_url, keys=self._keys)
-        try:
-            return ask(self._reader)
-        except psycopg.Error:
-            self._drop_reader()
-            raise
-
-    def _drop_reader(self) -> None:
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            reader.close()
+        return self._reader
 
     def close(self) -> None:
         """Let go of the connection."""
-        with self._lock:
-            self._drop_reader()
+        with self._reader_lock:
+            reader, self._reader = self._reader, None
+            if reader is not None:
+                reader.close()
 
     def watch(self, stop: threading.Event) -> None:
         """Wait for the sealer's word until told to stop, and wake whoever waits for more."""
@@ -131,31 +198,20 @@ class Feed:
             try:
                 with Reader.open(self._database_url, keys=None) as reader:
                     while not stop.is_set():
-                        self._tell(reader.wait(self._head, WATCH_S))
+                        self._tell(reader.wait(self.head, WATCH_S))
                         back_off_s = 0.1
             except psycopg.Error:
                 stop.wait(back_off_s)
                 back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)
-        self._tell(self._head)
 
     def _tell(self, head: int) -> None:
-        with self._lock:
-            self._remembered(head)  # lets go of what is too old to be shared
-        with self._more:
-            if head != self._head:
-                self._head = head
-                self._more.notify_all()
+        with self._changed:
+            self._remembered(head, time.monotonic())  # lets go of what was kept too long
+            if head != self.head:
+                self.head = head
+                self._changed.notify_all()
 
     def await_more(self, after: int, timeout_s: float) -> None:
         """Wait until something is sealed after a position, or until time runs out."""
-        with self._more:
-            self._more.wait_for(lambda: self._head > after, timeout_s)
-
-
-def _read(reader: Reader, after: int, limit: int) -> Sequence[Read]:
-    """Read a batch; the reader stops before an entry that cannot be read, which is then next and comes by itself."""
-    try:
-        return reader.read(after, limit)
-    except Damaged as damaged:
-        error = type(damaged).__name__
-        return [Unreadable(line.position, line.record_id, line.name, error) for line in reader.read_stored(after, 1)]
+        with self._changed:
+            self._changed.wait_for(lambda: self.head > after, timeout_s)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from domain.attribution import Occasion
 from domain.entry import Entry
 from domain.records import KINDS
 from projections.projection import Cursor, Past, Table
@@ -88,7 +89,7 @@ class Folding:
         version, origin, state = known or (0, None, None)
         for entry in mine:
             if entry.version > version:
-                state = self._slim(self._evolve(state, entry.event, entry.occasion))
+                state = self._slim(self._evolve(state, entry.event, _occasion(entry)))
                 version = entry.version
             else:
                 state = self._anew(entry, past)
@@ -99,7 +100,7 @@ class Folding:
         state = None
         assert entry.position is not None  # noqa: S101  # only sealed entries are projected
         for earlier in past(entry.record_id, entry.position):
-            state = self._slim(self._evolve(state, earlier.event, earlier.occasion))
+            state = self._slim(self._evolve(state, earlier.event, _occasion(earlier)))
         return state
 
     def _load(self, cursor: Cursor, record_ids: dict[UUID, list[Entry]]) -> dict[UUID, _Kept]:
@@ -122,6 +123,11 @@ class Folding:
                 " WHERE stood.record_id = told.record_id",
                 [list(column) for column in zip(*changed, strict=True)],
             )
+
+
+def _occasion(entry: Entry) -> Occasion:
+    """When it was recorded; who did it is left out, since no table of the read side tells that."""
+    return Occasion(by=None, at=entry.recorded_at)
 
 
 def _before(known: _Kept | None, first: Entry) -> Step | None:

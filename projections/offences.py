@@ -65,13 +65,15 @@ def apply(cursor: Cursor, entries: Sequence[Entry], past: Past) -> None:
     for chain in FOLDING.chains(cursor, entries, past):
         key = (chain.record_id,)
         stood: tuple[Any, ...] | None = None
+        row: list[Any] | None = None
         if chain.before is not None:
             stood = _facts(chain.before.state, chain.before.origin)
-            history.stands(key)
         for entry, origin, state in chain.steps:
             facts = _facts(state, origin)
             if facts != stood:
-                history.tell(key, (entry.position or 0, entry.version, entry.recorded_at), facts)
+                if stood is not None:
+                    history.close(key, row, entry)
+                row = history.open(key, entry, facts)
                 stood = facts
     history.write(cursor)
 

@@ -12,11 +12,11 @@ import msgspec
 
 from domain.entry import Entry
 from domain.flags import flags
-from domain.goods import Goods
+from domain.goods import Goods, GoodsLine
 from domain.seizure import Seizure
-from projections.folding import Chain, Folding, Origin
+from projections.folding import Chain, Folding, Origin, Step
 from projections.projection import Cursor, Past, Table, open_names
-from projections.rows import NO_DAY, History
+from projections.rows import NO_DAY, History, array
 
 NAME = "seizures"
 VERSION = 1
@@ -78,7 +78,6 @@ _SEIZURE = Table(
     (
         "CREATE INDEX seizure_newest ON seizure (listed_on, record_id) WHERE until_position IS NULL",
         "CREATE INDEX seizure_office ON seizure (office, listed_on, record_id) WHERE until_position IS NULL",
-        "CREATE INDEX seizure_country ON seizure (country, listed_on, record_id) WHERE until_position IS NULL",
     ),
 )
 _LINE = Table(
@@ -98,10 +97,8 @@ _LINE = Table(
 
 
 def _slim(seizure: Seizure) -> Seizure:
-    """Without what only `decide` needs: who wrote it, and the source's own telling."""
-    if seizure.told is None and not seizure.authors:
-        return seizure
-    return msgspec.structs.replace(seizure, told=None, authors=frozenset())
+    """Without what only `decide` needs: the source's own telling."""
+    return seizure if seizure.told is None else msgspec.structs.replace(seizure, told=None)
 
 
 FOLDING = Folding("seizure", "seizure_state", _slim)
@@ -122,39 +119,51 @@ def apply(cursor: Cursor, entries: Sequence[Entry], past: Past) -> None:
 def _tell_circumstances(history: History, chain: Chain) -> None:
     key = (chain.record_id,)
     stood: tuple[Any, ...] | None = None
-    if chain.before is not None:
-        stood = _circumstances(chain.before.state, chain.before.origin)
-        history.stands(key)
-    for entry, origin, state in chain.steps:
-        facts = _circumstances(state, origin)
+    row: list[Any] | None = None
+    before: Step | None = chain.before
+    flagged: tuple[str, ...] = ()
+    if before is not None:
+        flagged = _flagged(before.state)
+        stood = _circumstances(before.state, before.origin, flagged)
+    for step in chain.steps:
+        if before is None or before.state.goods is not step.state.goods or before.state.status is step.state.status:
+            flagged = _flagged(step.state)  # what moves a seizure on does not change what is unusual about it
+        facts = _circumstances(step.state, step.origin, flagged)
         if facts != stood:
-            history.tell(key, (entry.position or 0, entry.version, entry.recorded_at), facts)
+            if stood is not None:
+                history.close(key, row, step.entry)
+            row = history.open(key, step.entry, facts)
             stood = facts
+        before = step
 
 
 def _tell_lines(history: History, chain: Chain) -> None:
-    before: tuple[Any, ...] = ()
-    stood: dict[int, Goods] = {}
-    if chain.before is not None:
-        before = chain.before.state.goods
-        stood = {line.line: line.goods for line in before}
-        for number in stood:
-            history.stands((chain.record_id, number))
+    before: tuple[GoodsLine, ...] = () if chain.before is None else chain.before.state.goods
+    stood: dict[int, Goods] = {line.line: line.goods for line in before}
+    rows: dict[int, list[Any]] = {}
     for entry, _origin, state in chain.steps:
         if state.goods is before:
             continue
         before = state.goods
         told = {line.line: line.goods for line in before}
-        place = (entry.position or 0, entry.version, entry.recorded_at)
         for number in stood.keys() - told.keys():
-            history.tell((chain.record_id, number), place, None)
+            history.close((chain.record_id, number), rows.pop(number, None), entry)
         for number, goods in told.items():
-            if stood.get(number) != goods:
-                history.tell((chain.record_id, number), place, _goods(goods))
+            was = stood.get(number)
+            if was == goods:
+                continue
+            key = (chain.record_id, number)
+            if was is not None:
+                history.close(key, rows.get(number), entry)
+            rows[number] = history.open(key, entry, _goods(goods))
         stood = told
 
 
-def _circumstances(seizure: Seizure, origin: Origin) -> tuple[Any, ...]:
+def _flagged(seizure: Seizure) -> tuple[str, ...]:
+    return tuple(sorted({flag.code.value for flag in flags(seizure)}))
+
+
+def _circumstances(seizure: Seizure, origin: Origin, flagged: tuple[str, ...]) -> tuple[Any, ...]:
     place = seizure.place
     local = place.local if place else None
     return (
@@ -171,10 +180,10 @@ def _circumstances(seizure: Seizure, origin: Origin) -> tuple[Any, ...]:
         seizure.detection,
         seizure.concealment,
         seizure.conveyance,
-        list(seizure.route),
+        array(seizure.route),
         seizure.status,
         seizure.source,
-        sorted({flag.code.value for flag in flags(seizure)}),
+        array(flagged),
         origin.node,
         origin.peer,
         origin.instrument,

@@ -47,6 +47,7 @@ class Overtaken(Exception):  # noqa: N818  # an answer, not a fault
 def connect(database_url: str, name: str) -> Connection:
     """Open a session for the runner of a projection."""
     connection = psycopg.connect(database_url, autocommit=True, application_name=f"ncen project {name}")
+    connection.prepare_threshold = None  # a plan made for an empty table would be kept while the table grows
     for setting in SETTINGS:
         connection.execute(setting)
     return connection
@@ -68,6 +69,7 @@ class Slot:
         self._feed = feed
         self._projection = projection
         self._is_fresh = is_fresh
+        self._names = projection.NAMES
         self._events = frozenset(EVENTS[name] for name in projection.NAMES)
         self.schema = "read_fresh" if is_fresh else "read"
         self.version: int | None = None
@@ -132,10 +134,12 @@ class Slot:
             [self._projection.NAME, self._is_fresh],
         )
         parked: set[UUID] = {record_id for (record_id,) in cursor}
+        concerned = [read for read in batch if self._concerns(read)]
+        entries = [read for read in concerned if type(read) is Entry and read.record_id not in parked]
+        if len(entries) == len(concerned):
+            return entries
         entries = []
-        for read in batch:
-            if not self._concerns(read):
-                continue
+        for read in concerned:
             if isinstance(read, Unreadable):
                 self._park(cursor, read.position, read.record_id, read.error)
                 parked.add(read.record_id)
@@ -147,10 +151,9 @@ class Slot:
 
     def _concerns(self, read: Read) -> bool:
         if isinstance(read, Unreadable):
-            return read.name in self._projection.NAMES
-        if isinstance(read.event, Erased):
-            return read.event.name in self._projection.NAMES
-        return type(read.event) in self._events
+            return read.name in self._names
+        event = read.event
+        return type(event) in self._events or (type(event) is Erased and event.name in self._names)
 
     def _park(self, cursor: Cursor, position: int, record_id: UUID, error: str) -> None:
         cursor.execute(

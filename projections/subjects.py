@@ -13,7 +13,7 @@ from domain.entry import Entry
 from projections.folding import Chain, Step
 from projections.names import keys, latin_name
 from projections.projection import Cursor, Table
-from projections.rows import replace_records
+from projections.rows import array, replace_records
 from projections.text import compact
 
 NAME_COLUMNS = ("record_id", "name", "latin", "keys")
@@ -76,7 +76,7 @@ def write_names(cursor: Cursor, table: str, chains: Iterable[Chain], spelled: It
 def _name_rows(spelled: Iterable[tuple[UUID, str]]) -> Iterator[tuple[Any, ...]]:
     for record_id, name in dict.fromkeys(spelled):
         if found := keys(name):
-            yield (record_id, name, latin_name(name), found)
+            yield (record_id, name, latin_name(name), array(found))
 
 
 def record_row(record_id: UUID, last: Step, name: str | None, numbers: Iterable[str]) -> tuple[Any, ...]:
@@ -86,7 +86,7 @@ def record_row(record_id: UUID, last: Step, name: str | None, numbers: Iterable[
     return (
         record_id,
         name,
-        sorted({number for written in numbers if (number := compact(written))}),
+        array(sorted({number for written in numbers if (number := compact(written))})),
         [merge.other for merge in subject.merged],
         sum(one.retracted is None for one in subject.statements),
         last.origin.node,

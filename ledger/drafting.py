@@ -18,6 +18,8 @@ from ledger.line import Draft
 from ledger.stand import Stand
 from ledger.vault import HeldKey, Vault, WrappedKey
 
+MOST_SALTS = 256
+
 
 class Drafting:
     """Makes the lines of one person's commands at one node and moment."""
@@ -31,6 +33,8 @@ class Drafting:
         self._attribution_rest = attributed.encode_rest(by)
         self._at_us = at_us
         self.recorded_at = from_us(at_us)
+        self._salts: list[bytes] = []
+        self._salted = 1
 
     def draft(self, stand: Stand, events: Sequence[AnyEvent], command_id: UUID) -> tuple[Plan, tuple[Entry, ...]]:
         """Make the lines and the entries that follow upon a record as it stands.
@@ -38,8 +42,8 @@ class Drafting:
         Raises:
             Refused: a value does not have the form its field asks for.
         """
-        attribution = attributed.FORMAT_VERSION + command_id.bytes + self._attribution_rest
-        record_id, record_bytes, version = stand.record_id, stand.record_id.bytes, stand.version
+        attribution = attributed.FORMAT_VERSION + _bytes(command_id) + self._attribution_rest
+        record_id, record_bytes, version = stand.record_id, _bytes(stand.record_id), stand.version
         drafts: list[Draft] = []
         entries: list[Entry] = []
         new_keys: list[WrappedKey] = []
@@ -50,7 +54,7 @@ class Drafting:
                 key = self._key(stand, event.subject_of(record_id), new_keys)
                 body, key_id = self._sealed(key, record_bytes, version, event, body), key.key_id.bytes
             name = wire_name(event).encode("ascii")
-            salt = os.urandom(leaf.SALT_BYTES)
+            salt = self._salts.pop() if self._salts else self._more_salt()
             drafts.append(
                 Draft(
                     record_bytes,
@@ -79,6 +83,14 @@ class Drafting:
             )
         return Plan(drafts, new_keys), tuple(entries)
 
+    def _more_salt(self) -> bytes:
+        """Return salt; who asks often is given a store of it, since asking costs more than the bytes."""
+        size = leaf.SALT_BYTES
+        self._salted = min(2 * self._salted, MOST_SALTS)
+        random = os.urandom(self._salted * size)
+        self._salts = [random[at : at + size] for at in range(0, len(random), size)]
+        return self._salts.pop()
+
     def _sealed(self, key: HeldKey, record_id: bytes, version: int, event: AnyEvent, body: bytes) -> bytes:
         names = leaf.pack_names(self._node, wire_name(event))
         header = leaf.pack_header(record_id, version, self._at_us, is_personal=True, names=names)
@@ -92,3 +104,7 @@ class Drafting:
             stand.keys[tag] = held
             new_keys.append(wrapped)
         return held
+
+
+def _bytes(ident: UUID) -> bytes:
+    return ident.int.to_bytes(16, "big")  # a third of the time of UUID.bytes

@@ -83,9 +83,18 @@ def _recorded(facts: RecordSeizure, occasion: Occasion) -> Iterator[SeizureEvent
     require_past(facts.occurred_on, "the seizure", occasion)
     for goods in facts.goods:
         require_sound_goods(goods)
-    yield SeizureRecorded(
-        **{field: getattr(facts, field) for field in (*CIRCUMSTANCES, "source")},
-        goods=tuple(GoodsLine(line=number, goods=goods) for number, goods in enumerate(facts.goods, start=1)),
+    yield SeizureRecorded(  # field by field: an import does this thousands of times a second
+        kind=facts.kind,
+        office=facts.office,
+        place=facts.place,
+        occurred_on=facts.occurred_on,
+        direction=facts.direction,
+        detection=facts.detection,
+        concealment=facts.concealment,
+        conveyance=facts.conveyance,
+        route=facts.route,
+        source=facts.source,
+        goods=tuple([GoodsLine(line=number, goods=goods) for number, goods in enumerate(facts.goods, start=1)]),
     )
     reason = Reason.SOURCE_STATED if facts.source else None
     if facts.narrative is not None:

@@ -5,19 +5,22 @@ counted in open entries, and it works by the clock and never because something w
 its batches depends on what is personal. Its numbers and tree are its own, over notices alone.
 """
 
+import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from domain.notice import Cell, OpenSeizureEvent
-from exchange import decisions, envelope, outbox
+from exchange import decisions, envelope, outbox, telling
 from exchange.envelope import NoticeCore
-from exchange.telling import Kept, Told, Words, tell
-from ledger.sessions import Session
+from exchange.telling import Kept, Told, Words
+from ledger.sessions import Session, connect
 
+TICK_S = 0.5
+"""The beat: by the clock, never because something was sealed."""
 CHUNK = 500
 """Open entries looked at in one transaction, and so at most the notices in one batch."""
 
@@ -130,7 +133,7 @@ class Telling:
     def tell(self, record_id: UUID, event: OpenSeizureEvent, new_export_id: Callable[[], UUID]) -> Words | Kept:
         """Fold an open event of a seizure and count it in its cells."""
         before = self.of(record_id)
-        after, answer = tell(before, event, self.count, new_export_id)
+        after, answer = telling.tell(before, event, self.count, new_export_id)
         for cell in after.counted - before.counted:
             self._cells[cell] = self.count(cell) + 1
         self._told[record_id] = after
@@ -158,3 +161,15 @@ class Telling:
                 "ON CONFLICT (peer, cell) DO UPDATE SET seizures = excluded.seizures",
                 [(self._peer, _encoder.encode(cell), seizures) for cell, seizures in self._cells.items()],
             )
+
+
+def tell(database_url: str, node: str, signing_key: Ed25519PrivateKey, stop: threading.Event) -> None:
+    """Tell every CEN node that is a peer, until told to stop."""
+    with connect(database_url) as connection:
+        while not stop.is_set():
+            rows = connection.execute("SELECT node FROM exchange.peer WHERE role = 'cen' ORDER BY node").fetchall()
+            for (peer,) in rows:
+                exporter = CenExporter(connection=connection, node=node, signing_key=signing_key, peer=peer)
+                while not stop.is_set() and exporter.step(datetime.now(UTC)):
+                    pass
+            stop.wait(TICK_S)

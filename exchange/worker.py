@@ -17,10 +17,8 @@ from typing import TypeAlias
 
 import psycopg
 import structlog
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from exchange import peers, premises, schema
-from exchange.cen import CenExporter
+from exchange import cen_process, peers, premises, schema
 from exchange.feed import Exporter
 from exchange.inbox import Inbox
 from exchange.peers import Identity, Peer, Role
@@ -40,8 +38,6 @@ LOOK_S = 0.5
 """How often it is looked for new peers."""
 WAKE_S = 1.0
 """How long an exporter waits for something to be sealed; a day may have begun meanwhile."""
-CEN_TICK_S = 0.5
-"""The beat of the exporter to the CEN: by the clock, never because something was sealed."""
 STEPS_IN_A_ROW = 20
 THREADS = 32
 TURN = (0x6E63656E, 0x78)
@@ -142,9 +138,21 @@ class Work:
         return steps == STEPS_IN_A_ROW
 
     def export_to_cen(self) -> None:
-        """Tell the CEN, if it is a peer; see `tell_cen`."""
+        """Tell the CEN, once it is a peer, in a process of its own that holds no other key; see `cen_process`."""
         if self._own.role is Role.NATION:
-            self._repeat("cen exporter", lambda: tell_cen(self._url, self._own.node, self._own.signing_key, self._stop))
+            self._repeat("cen exporter", self._export_to_cen)
+
+    def _export_to_cen(self) -> None:
+        while not any(peer.role is Role.CEN for peer in peers.known(self._url)):
+            if self._stop.wait(LOOK_S):
+                return
+        seed = self._own.signing_key.private_bytes_raw()
+        child = cen_process.start(cen_process.Given(database_url=self._url, node=self._own.node, signing_key=seed))
+        try:
+            while child.poll() is None and not self._stop.wait(LOOK_S):
+                pass
+        finally:
+            cen_process.end(child)
 
     def _repeat(self, name: str, work: Callable[[], None]) -> None:
         pause_s = SHORTEST_PAUSE_S
@@ -229,21 +237,6 @@ class Work:
         """Sleep, but wake up when told to stop."""
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), seconds)
-
-
-def tell_cen(database_url: str, node: str, signing_key: Ed25519PrivateKey, stop: threading.Event) -> None:
-    """Tell the CEN until told to stop: the exporter that holds no other key and sees no personal entry.
-
-    It can be a process of its own, under a database role that may read only the view of open seizures.
-    """
-    with connect(database_url) as connection:
-        while not stop.is_set():
-            for peer in peers.listed(connection):
-                if peer.role is Role.CEN:
-                    exporter = CenExporter(connection=connection, node=node, signing_key=signing_key, peer=peer.node)
-                    while not stop.is_set() and exporter.step(datetime.now(UTC)):
-                        pass
-            stop.wait(CEN_TICK_S)
 
 
 def _kind(error: BaseException) -> str:

@@ -12,8 +12,10 @@ from domain.handling import DataCategory, PremiseReason
 from domain.person import AssertAboutPerson
 from domain.premise import ResumePremise, SetScope, SuspendPremise
 from domain.seizure import CancelSeizure, CorrectGoods, NameParty, RecordSeizure, SeizureRecorded
+from exchange.audit import audit
 from exchange.inbox import OutOfStep, Stopped, resume
 from exchange.peers import Peer
+from exchange.relay import Relay
 from exchange.status import status
 from tests.exchange.conftest import MakeNode
 from tests.exchange.nodes import INSTRUMENT, LAWYER, OFFICER, SECRET, Node, goods, now, party, person, premise, seizure
@@ -377,6 +379,30 @@ def test_the_origins_leaf_is_sealed_here_and_the_receipt_holds_on_both_sides(mak
     )
     assert head.size == 1
     box.close()
+
+
+def test_the_audit_finds_what_was_changed_after_the_peer_signed(make_node: MakeNode) -> None:
+    xa, xb = make_node("XA"), make_node("XB")
+    to_b, from_a = meet(xa, xb)
+    for node in (xa, xb):
+        node.do(premise(), LAWYER)
+    for _ in range(3):
+        xa.do(seizure())
+    xa.export(to_b)
+    carry(xa, xb, to_b, from_a)
+    box = xb.inbox(from_a)
+    standing = box.standing()
+    box.close()
+    relay = Relay(xa.url, xa.own, to_b, "nats://127.0.0.1:1", None)
+    assert relay._take(msgspec.json.encode(standing)) == b"stored"
+    relay._sessions.close()
+    found = audit(xa.url, xa.own, "XB")
+    assert (found.lines, found.receipts, found.receipted, found.faults) == (3, 1, 3, ())
+    xa.session.execute("UPDATE exchange.feed_out SET core = replace(encode(core, 'escape'), 'H0', 'H1')::bytea")
+    assert audit(xa.url, xa.own, "XB").faults
+    xa.session.execute("UPDATE exchange.feed_out SET leaf_hash = sha256('\\x00'::bytea || core)")
+    faults = audit(xa.url, xa.own, "XB").faults
+    assert "The peer has signed for other lines than the first 3 that are kept here." in faults
 
 
 def test_decisions_are_never_changed(make_node: MakeNode) -> None:

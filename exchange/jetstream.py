@@ -60,16 +60,20 @@ async def connect(
         OSError, nats.errors.Error: the server is not reachable or does not know the key.
     """
     client = KeyedClient(key)
-    await client.connect(
-        url,
-        signature_cb=client.sign,
-        allow_reconnect=False,
-        connect_timeout=CONNECT_TIMEOUT_S,
-        inbox_prefix=inbox_prefix.encode(),
-        pending_size=PENDING_BYTES,
-        error_cb=_ignore,
-        tls=tls,
-    )
+    try:
+        await client.connect(
+            url,
+            signature_cb=client.sign,
+            allow_reconnect=False,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            inbox_prefix=inbox_prefix.encode(),
+            pending_size=PENDING_BYTES,
+            error_cb=_ignore,
+            tls=tls,
+        )
+    except BaseException:
+        await client.abandon()
+        raise
     return client
 
 

@@ -7,6 +7,7 @@ to another host gets a signature of no use there. Derived keys sign nonces and n
 """
 
 import base64
+import contextlib
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -56,6 +57,13 @@ class KeyedClient(Client):
         super().__init__()
         self._key = key
         self._public_nkey = public_text(key.public_key())
+
+    async def abandon(self) -> None:
+        """Close what a failed attempt to connect has left open, which the library forgets."""
+        with contextlib.suppress(Exception):
+            await self.close()
+        if self._transport is not None:
+            self._transport.close()  # type: ignore[no-untyped-call]  # nats-py leaves it untyped
 
     def sign(self, nonce: str) -> bytes:
         """The signature over a nonce, as the client library asks for it (its `signature_cb`)."""

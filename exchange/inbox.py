@@ -145,23 +145,35 @@ class Inbox:
     # -- quarantine
 
     def judge_again(self, now: datetime) -> int:
-        """Judge again what is quarantined, if our premises towards the peer changed; returns how many were let in."""
-        with self._sessions.session() as connection, connection.transaction():
-            known = premises.known(connection)
-            stand = premises.standing(known, self._own.node, self._peer.node, now)
-            row = connection.execute(
-                "SELECT premises, stopped FROM exchange.inbox_feed WHERE origin = %s FOR UPDATE", [self._peer.node]
-            ).fetchone()
-            if row is None or row[0] == stand or row[1] is not None:
-                return 0
-            let_in, after = 0, 0
-            while rows := self._quarantined(connection, after):
-                let_in += self._judge(connection, rows, now)
-                after = rows[-1][0]
+        """Judge again what is quarantined, if our premises towards the peer changed; returns how many were let in.
+
+        A few at a time, each in a transaction of its own: a long one would hold up the sealer.
+        """
+        with self._sessions.session() as connection:
+            stand = premises.standing(premises.known(connection), self._own.node, self._peer.node, now)
             connection.execute(
-                "UPDATE exchange.inbox_feed SET premises = %s WHERE origin = %s", [stand, self._peer.node]
+                "UPDATE exchange.inbox_feed SET premises = %s, judged = 0 WHERE origin = %s AND premises <> %s",
+                [stand, self._peer.node, stand],
             )
+            let_in = 0
+            while (some := self._judge_some(connection, now)) is not None:
+                let_in += some
             return let_in
+
+    def _judge_some(self, connection: Session, now: datetime) -> int | None:
+        """Judge the next few again; returns how many were let in, None when all have been judged."""
+        query = "SELECT judged FROM exchange.inbox_feed WHERE origin = %s AND judged IS NOT NULL AND stopped IS NULL"
+        if connection.execute(query.encode(), [self._peer.node]).fetchone() is None:
+            return None
+        with connection.transaction():
+            row = connection.execute(f"{query} FOR UPDATE".encode(), [self._peer.node]).fetchone()
+            rows = self._quarantined(connection, row[0]) if row is not None else []
+            let_in = self._judge(connection, rows, now) if rows else None
+            connection.execute(
+                "UPDATE exchange.inbox_feed SET judged = %s WHERE origin = %s",
+                [rows[-1][0] if rows else None, self._peer.node],
+            )
+        return let_in
 
     def _quarantined(self, connection: Session, after: int) -> list[tuple[Any, ...]]:
         return connection.execute(

@@ -104,6 +104,7 @@ CREATE TABLE IF NOT EXISTS exchange.inbox_feed (
   frontier bytea NOT NULL DEFAULT '',
   checkpoint text,
   premises bytea NOT NULL DEFAULT '',
+  judged bigint,
   stopped text,
   evidence bytea,
   stopped_at timestamptz

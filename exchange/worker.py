@@ -117,16 +117,20 @@ class Work:
             self._repeat("exporter", self._export_to_nations)
 
     def _export_to_nations(self) -> None:
-        with Reader.open(self._url, keys=self._keys) as reader, connect(self._url) as connection:
+        with contextlib.ExitStack() as stack:
+            reader = stack.enter_context(Reader.open(self._url, keys=self._keys))
+            connection = stack.enter_context(connect(self._url))
+            inboxes: dict[str, Inbox] = {}
             while not self._stop.is_set():
                 nations = [peer for peer in peers.listed(connection) if peer.role is Role.NATION]
                 head = premises.refresh(connection, reader)
                 was_busy = False
                 for peer in nations:
-                    exporter = Exporter(connection=connection, reader=reader, own=self._own, peer=peer)
-                    was_busy |= self._export(exporter)
-                    with contextlib.closing(Inbox(self._url, self._own, peer, self._recorder)) as inbox:
-                        inbox.judge_again(datetime.now(UTC))
+                    if peer.node not in inboxes:
+                        inbox = Inbox(self._url, self._own, peer, self._recorder)
+                        inboxes[peer.node] = stack.enter_context(contextlib.closing(inbox))
+                    inboxes[peer.node].judge_again(datetime.now(UTC))
+                    was_busy |= self._export(Exporter(connection=connection, reader=reader, own=self._own, peer=peer))
                 if not was_busy:
                     reader.wait(head, WAKE_S)
 

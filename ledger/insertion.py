@@ -63,6 +63,10 @@ STATEMENTS: dict[bytes, tuple[str, Sequence[int]]] = {
 }
 
 
+RIVALS = errors.UniqueViolation, errors.DeadlockDetected
+"""What the server says of those who want the same places: taken, or (wanted in another order) waiting in a circle."""
+
+
 class Taken(Exception):  # noqa: N818  # an answer, not a fault
     """The place of a line in its record is taken; `was_in_doubt`: perhaps by an earlier try of the same command."""
 
@@ -124,7 +128,7 @@ def insert(connection: Session, plans: Iterable[Plan]) -> None:
         if pgconn.status == pq.ConnStatus.BAD:
             raise InDoubt
         fault = errors.error_from_result(result)
-        raise Taken if isinstance(fault, errors.UniqueViolation) else fault
+        raise Taken if isinstance(fault, RIVALS) else fault
 
 
 def _statement(drafts: Sequence[Draft], keys: Sequence[WrappedKey]) -> tuple[bytes, Sequence[bytes | None]]:
@@ -185,7 +189,7 @@ def copy(connection: Session, plans: Iterable[Plan]) -> None:
 def _certain(connection: Session, write: Callable[[], None]) -> None:
     try:
         write()
-    except errors.UniqueViolation:
+    except RIVALS:
         raise Taken from None
     except psycopg.OperationalError as error:
         if connection.closed:

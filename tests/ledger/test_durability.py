@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
-import psutil  # type: ignore[import-untyped]  # psutil ships no types
+import psutil
 import psycopg
 import pytest
 

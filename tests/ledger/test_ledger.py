@@ -285,6 +285,17 @@ def test_batches_compete_and_each_command_counts_once(ledger: Ledger) -> None:
             assert first.entries + second.entries == tuple(entries)
 
 
+@pytest.mark.parametrize("count", [30, 300])
+def test_batches_in_opposite_order_do_not_block_each_other(
+    ledger: Ledger, database_url: str, keys: Path, count: int
+) -> None:
+    asked = [_asked(ledger.new_id(), seizure()) for _ in range(count)]
+    with Ledger.open(database_url, node="NL", keys=keys) as other:
+        work = [(ledger, asked), (other, asked[::-1]), (ledger, asked[::-1]), (other, asked)]
+        assert _together(lambda number: work[number][0].execute_all(work[number][1], OFFICER), 4) == []
+    assert [len(ledger.entries(each.record_id)) for each in asked] == [1] * count
+
+
 def test_empty_batch_is_answered(ledger: Ledger) -> None:
     assert _answers(ledger, []) == []
 

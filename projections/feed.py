@@ -163,6 +163,14 @@ class Feed:
         furthest = max((after for after, at in self._readers.values() if now - at < ACTIVE_S), default=-1)
         return latest.last if len(latest.batch) == BATCH and furthest + 1 >= latest.first else None
 
+    def forget(self) -> None:
+        """Read everything anew from now on, with keys as they are now: what was erased meanwhile is gone."""
+        with self._reader_lock:
+            if self._reader is not None:
+                self._reader.vault.forget()
+        with self._changed:
+            self._window.clear()
+
     def record(self, record_id: UUID) -> Sequence[Entry]:
         """The sealed entries of one record, by version."""
         with self._reader_lock:

@@ -8,7 +8,7 @@ it orders what a person then looks at.
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import combinations, pairwise
 
 import msgspec
@@ -18,6 +18,10 @@ from rapidfuzz.distance import JaroWinkler, Levenshtein
 from projections.text import APOSTROPHES, LONGEST_WORD, SPACELESS, folded, latin
 
 MOST_WORDS = 12
+MISSING = 0.3
+"""What it costs when a name lacks words that were asked for; people are often recorded by a part of their name."""
+SURPLUS = 0.1
+"""What it costs when a name has words that were not asked for."""
 SYLLABLES = re.compile("[\uac00-\ud7a3]+")
 PARTICLES = frozenset(
     re.findall(
@@ -28,13 +32,18 @@ PARTICLES = frozenset(
 FORMS = frozenset(
     re.findall(
         r"\w+",
-        "ab ag ao as bv co company corp corporation doo ead eood gmbh inc kft kg limited llc llp ltd ltda mbh nv oao"
-        " ood ooo oy pao plc pte pty pvt sa sarl sas spa spol srl sro sp tov zao zoo shrkh",
+        "ab ag aktiengesellschaft ao as bv co company corp corporation doo ead eood gmbh inc incorporated jsc"
+        " kft kg limited llc llp ltd ltda mbh nv oao ood ooo oy pao plc pte pty pvt sa sarl sas spa spol srl sro sp tov zao zoo shrkh",
     )
 )
 """Forms of companies in Latin letters; those of other scripts read like these when they are transliterated."""
-FORMS_RUN_ON = re.compile("(股份)?有限(责任|責任)?公司|株式会社|有限会社|주식회사")
-"""Forms of companies that are written without a space."""
+FORMS_WRITTEN_OUT = re.compile(
+    "(股份)?有限(责任|責任)?公司|株式会社|有限会社|주식회사|gesellschaft mit beschränkter haftung"
+    "|общество с ограниченной ответственностью"  # noqa: RUF001  # Russian
+    "|(публичное |закрытое |открытое )?акционерное общество",
+    re.IGNORECASE,
+)
+"""Forms of companies in several words, or without a space before them."""
 MERGED = str.maketrans({"b": "p", "d": "t", "v": "f", "g": "k", "q": "k", "c": "k", "z": "s", "j": "s"})
 CLUSTERS = (
     ("tsch", "s"),
@@ -54,6 +63,7 @@ CLUSTERS = (
 )
 ARTICLE = re.compile("^ال(?=\\w{3})")
 ABJAD = re.compile("[\u0590-\u08ff]")
+HEBREW = re.compile("[\u0590-\u05ff]")
 SILENT = re.compile("[aeiouywh]")
 DOUBLED = re.compile(r"(.)\1+")
 
@@ -84,12 +94,12 @@ def words(name: str) -> tuple[Word, ...]:
     """The words of a name; a name without spaces (Chinese, Japanese, Korean) is family name and the rest."""
     found: list[Word] = []
     plain = APOSTROPHES.sub("", unicodedata.normalize("NFKC", name))
-    for written in (FORMS_RUN_ON.sub(" ", plain).strip() or plain).split():
+    for written in (FORMS_WRITTEN_OUT.sub(" ", plain).strip() or plain).split():
         for native in folded(written).split():
             if native.isascii():
                 found.append(Word(native, native))
             elif SPACELESS.fullmatch(native) or SYLLABLES.fullmatch(native):
-                halves = (native[:1], native[1:]) if 2 <= len(native) <= 4 else (native,)
+                halves = (native[:1], native[1:]) if 2 <= len(native) <= 3 else (native,)
                 found.extend(Word(half, _joined(half)) for half in halves)
             else:
                 bare = ARTICLE.sub("", native)
@@ -136,7 +146,9 @@ def word_keys(word: Word) -> list[str]:
     bones = skeleton(word.latin)
     found = {f"={word.native}", f"={word.latin}", *(f"-{shorter}" for shorter in _shortened(word.latin, bones))}
     if len(bones) > 1:
-        found.add(f"~{bones}")
+        found.update({f"~{bones}", f"~{bones.replace('r', 'l')}"})  # not told apart in Chinese, Japanese and Korean
+    if HEBREW.search(word.native):
+        found.add(f"~{bones.replace('f', '')}")  # vav is a consonant or a vowel
     return sorted(found)
 
 
@@ -164,30 +176,33 @@ def _shortened(word: str, bones: str) -> set[str]:
 
 def match(asked: tuple[Word, ...], name: tuple[Word, ...]) -> Match:
     """How well a name fits what was asked, word by word; each word of the name is used once."""
-    wanted, offered = telling(asked), list(telling(name))
+    wanted, offered = telling(asked), telling(name)
     if not wanted or not offered:
         return Match(0.0, ())
-    parts: list[Part] = []
     grades = sorted(
         ((_likeness(word, other), at, on) for at, word in enumerate(wanted) for on, other in enumerate(offered)),
         key=lambda grade: -grade[0],
     )
-    used: set[int] = set()
-    met: dict[int, Part] = {}
+    met: dict[int, tuple[int, float]] = {}
     for likeness, at, on in grades:
-        if at not in met and on not in used:
-            met[at] = Part(wanted[at].native, offered[on].native, round(100 * likeness, 1))
-            used.add(on)
-    parts = [met[at] for at in sorted(met)]
-    weight = sum(len(word.latin) for word in wanted)
-    gained = sum(len(wanted[at].latin) * part.score for at, part in met.items())
-    left_over = sum(len(word.latin) for on, word in enumerate(offered) if on not in used)
-    aligned = gained / weight * (1 - 0.1 * left_over / (left_over + weight))
+        if at not in met and all(on != used for used, _ in met.values()):
+            met[at] = (on, likeness)
+    parts = tuple(Part(wanted[at].native, offered[met[at][0]].native, round(100 * met[at][1], 1)) for at in sorted(met))
+    paired = {at: len(wanted[at].latin) + len(offered[on].latin) for at, (on, _) in met.items()}
+    aligned = 100 * sum(paired[at] * likeness for at, (_, likeness) in met.items()) / sum(paired.values())
+    aligned *= 1 - MISSING * _share(wanted, set(met)) - SURPLUS * _share(offered, {on for on, _ in met.values()})
     run, other_run = _run(wanted), _run(offered)
     together = Levenshtein.normalized_similarity(run, other_run)
     if len(skeleton(run)) > 3 and skeleton(run) == skeleton(other_run):
         together = max(together, 0.9)
-    return Match(round(max(aligned, 100 * together), 1), tuple(parts))
+    together = min(together, 0.98)  # words that merely read alike are not the same word
+    return Match(round(max(aligned, 100 * together), 1), parts)
+
+
+def _share(every: Sequence[Word], used: set[int]) -> float:
+    """How much of a name has no counterpart in the other."""
+    left = sum(len(word.latin) for at, word in enumerate(every) if at not in used)
+    return left / sum(len(word.latin) for word in every)
 
 
 def _run(every: Iterable[Word]) -> str:

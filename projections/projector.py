@@ -138,6 +138,7 @@ class Runner:
         They never take over at less than the position that the serving tables had reached.
         """
         if building.position == -1:
+            self._feed.forget()
             self._built_since = time.monotonic()  # what was erased before may not come from what was read before
             fresh.make_fresh(building, self._projection)
             return

@@ -184,6 +184,8 @@ class Slot:
             "SELECT record_id FROM read.retelling WHERE projection = %s AND is_fresh = %s AND position <= %s LIMIT %s",
             [self._projection.NAME, self._is_fresh, self.position, AT_ONCE],
         ).fetchall()
+        if asked:
+            self._feed.forget()
         for (record_id,) in asked:
             self._retell(record_id)
         return bool(asked)

@@ -5,32 +5,31 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from domain import business, person
 from domain.assertion import Statement, StatementKind
-from domain.codes import Coded, HsCode, PartyRole, Qualifier, Section, SeizureKind
+from domain.codes import Coded, HsCode, PartyRole, Qualifier, Section
 from domain.goods import Goods
-from domain.identity import BusinessName, PersonName
+from domain.identity import BusinessName, PersonName, Said
 from domain.party import Party
 from domain.place import Place
 from domain.quantity import Quantity
 from domain.seizure import RecordSeizure
 
 
-def goods(amount: str | None = "1.5", unit: str = "KGM", section: Section = Section.DRUGS, **told: Any) -> Goods:
+def goods(amount: str | None = "1.5", unit: str = "KGM", section: Section = Section.DRUGS, **told: object) -> Goods:
     quantity = None
     if amount is not None:
         quantity = Quantity(amount=Decimal(amount), written=amount, unit=unit, qualifier=Qualifier.MEASURED)
-    return Goods(section=section, quantity=quantity, **told)
+    return msgspec.structs.replace(Goods(section=section, quantity=quantity), **told)
 
 
-def seizure(*lines: Goods, **told: Any) -> RecordSeizure:
-    facts: dict[str, Any] = {
-        "kind": SeizureKind.SEIZURE,
-        "office": "XA01",
-        "place": Place(country="XA"),
-        "occurred_on": date(2024, 5, 31),
-    }
-    return RecordSeizure(goods=lines or (goods(),), **(facts | told))
+def seizure(*lines: Goods, **told: object) -> RecordSeizure:
+    facts = RecordSeizure(
+        office="XA01", place=Place(country="XA"), occurred_on=date(2024, 5, 31), goods=lines or (goods(),)
+    )
+    return msgspec.structs.replace(facts, **told)
 
 
 def substance(code: str, of: str = "DRUGS") -> Coded:
@@ -41,15 +40,15 @@ def hs(digits: str) -> HsCode:
     return HsCode(edition="2022", digits=digits)
 
 
-def named(full: str, **told: Any) -> person.RegisterPerson:
-    return person.RegisterPerson(statements=(fact(PersonName(full=full, **told)),))
+def named(full: str, transliteration: str | None = None) -> person.RegisterPerson:
+    return person.RegisterPerson(statements=(fact(PersonName(full=full, transliteration=transliteration)),))
 
 
-def firm(name: str, **told: Any) -> business.RegisterBusiness:
-    return business.RegisterBusiness(statements=(fact(BusinessName(name=name, **told)),))
+def firm(name: str) -> business.RegisterBusiness:
+    return business.RegisterBusiness(statements=(fact(BusinessName(name=name)),))
 
 
-def fact(said: Any) -> Statement[Any]:
+def fact(said: Said) -> Statement[Any]:
     return Statement(said=said, kind=StatementKind.FACT, source="FORM-1")
 
 

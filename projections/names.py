@@ -32,8 +32,10 @@ PARTICLES = frozenset(
 FORMS = frozenset(
     re.findall(
         r"\w+",
-        "ab ag aktiengesellschaft ao as bv co company corp corporation doo ead eood gmbh inc incorporated jsc"
-        " kft kg limited llc llp ltd ltda mbh nv oao ood ooo oy pao plc pte pty pvt sa sarl sas spa spol srl sro sp tov zao zoo shrkh",
+        "ab ag aktiengesellschaft ao as bv co company corp corporation doo ead eood"
+        " gmbh inc incorporated jsc"
+        " kft kg limited llc llp ltd ltda mbh nv oao ood ooo oy pao plc pte pty pvt sa sarl sas spa spol srl"
+        " sro sp tov zao zoo shrkh",
     )
 )
 """Forms of companies in Latin letters; those of other scripts read like these when they are transliterated."""

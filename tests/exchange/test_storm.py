@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 SOAK = int(os.environ.get("NCEN_SOAK", "0"))
 RECORDS = 40_000 * SOAK or 600
 SECONDS = 300 * SOAK or 6
+WAIT_S = 120 + 600 * SOAK
 
 
 class Process:
@@ -67,7 +68,7 @@ def record(node: Node, count: int) -> list[UUID]:
     return [one.record_id for one in asked]
 
 
-@pytest.mark.timeout(300 + SECONDS * 3)
+@pytest.mark.timeout(SECONDS * 2 + WAIT_S * 3)
 def test_killing_anything_loses_and_doubles_nothing(
     make_node: MakeNode, make_nats: Callable[[str], EmbeddedNats]
 ) -> None:
@@ -96,9 +97,9 @@ def test_killing_anything_loses_and_doubles_nothing(
             kills += 1
         xa.seal()
         sent = xa.reader.head()
-        until(lambda: positions(xa) == [(sent,)] * 2, 120)
-        until(lambda: xa.receipted(to_b) == feed(xa, "XB").size, 120)
-        until(lambda: xa.receipted(to_cen) == feed(xa, "ZZ-CEN").size, 120)
+        until(lambda: positions(xa) == [(sent,)] * 2, WAIT_S)
+        until(lambda: xa.receipted(to_b) == feed(xa, "XB").size, WAIT_S)
+        until(lambda: xa.receipted(to_cen) == feed(xa, "ZZ-CEN").size, WAIT_S)
     finally:
         for process in processes:
             process.kill()

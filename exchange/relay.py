@@ -27,7 +27,7 @@ from exchange.nkey import KeyedClient, login_key
 from exchange.peers import Identity, Peer, Role, without_login
 from ledger.sessions import Sessions
 
-IDLE_S = 1.0
+IDLE_S = 0.3
 """How often a relay with nothing to do looks again where its stream stands."""
 BLOCKED_S = 0.1
 MOST_RECEIPT_BYTES = 4_096

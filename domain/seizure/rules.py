@@ -54,6 +54,8 @@ from domain.seizure.state import CIRCUMSTANCES, Seizure, Status
 
 def decide(seizure: Seizure | None, command: SeizureCommand, occasion: Occasion) -> tuple[SeizureEvent, ...]:
     """Answer a command with what happens: events, none (nothing to do), or Refused."""
+    if getattr(command, "reason", None) is Reason.SOURCE_STATED:
+        raise Refused("That its source says so is an import's reason: say why you change it.")
     match command, seizure:
         case RecordSeizure(), None:
             return tuple(_recorded(command, occasion))

@@ -308,3 +308,8 @@ def test_a_seizure_is_cancelled_at_any_time_and_says_why() -> None:
     cancel = CancelSeizure(reason=Reason.DUPLICATE, remark="Twice on record.")
     for history in ([RECORDED], [RECORDED, SUBMITTED], [RECORDED, SUBMITTED, VALIDATED]):
         given(*history).when(cancel).then(CANCELLED, RemarkMade(text="Twice on record.")).and_again()
+
+
+def test_only_an_import_changes_a_seizure_because_its_source_says_so() -> None:
+    asked = given(RECORDED).when(CancelSeizure(reason=Reason.SOURCE_STATED))
+    asked.refused("say why you change it")

@@ -16,7 +16,7 @@ from domain.attribution import Occasion
 from domain.entry import Entry
 from domain.records import KINDS
 from projections.projection import Cursor, Past, Table
-from projections.rows import copy_rows
+from projections.rows import copy_rows, plain_array
 
 
 class Origin(msgspec.Struct, frozen=True, array_like=True):
@@ -105,8 +105,8 @@ class Folding:
 
     def _load(self, cursor: Cursor, record_ids: dict[UUID, list[Entry]]) -> dict[UUID, _Kept]:
         cursor.execute(
-            f"SELECT record_id, version, state FROM {self._name} WHERE record_id = ANY(%s)",  # noqa: S608  # our own table name
-            [list(record_ids)],
+            f"SELECT record_id, version, state FROM {self._name} WHERE record_id = ANY(%s::uuid[])",  # noqa: S608  # our own table name
+            [plain_array(record_ids)],
             binary=True,
         )
         return {record_id: _Kept(version, *self._decode(state)) for record_id, version, state in cursor}
@@ -121,7 +121,11 @@ class Folding:
                 f"UPDATE {self._name} AS stood SET version = told.version, state = told.state"  # noqa: S608  # our own table name
                 " FROM unnest(%s::uuid[], %s::integer[], %s::bytea[]) AS told (record_id, version, state)"
                 " WHERE stood.record_id = told.record_id",
-                [list(column) for column in zip(*changed, strict=True)],
+                [
+                    plain_array(row[0] for row in changed),
+                    plain_array(row[1] for row in changed),
+                    plain_array(rf'"\\x{row[2].hex()}"' for row in changed),
+                ],
             )
 
 

@@ -65,6 +65,21 @@ GOODS = (
     "currency",
 )
 
+COMPARED = (
+    "kind",
+    "office",
+    "place",
+    "occurred_on",
+    "direction",
+    "detection",
+    "concealment",
+    "conveyance",
+    "route",
+    "status",
+    "source",
+)
+"""The fields of a seizure that `CIRCUMSTANCES` tell."""
+
 _SEIZURE = Table(
     "seizure",
     """CREATE TABLE seizure (
@@ -118,32 +133,47 @@ def apply(cursor: Cursor, entries: Sequence[Entry], past: Past) -> None:
 
 def _tell_circumstances(history: History, chain: Chain) -> None:
     key = (chain.record_id,)
-    stood: tuple[Any, ...] | None = None
     row: list[Any] | None = None
-    before: Step | None = chain.before
-    flagged: tuple[str, ...] = ()
-    if before is not None:
-        flagged = _flagged(before.state)
-        stood = _circumstances(before.state, before.origin, flagged)
+    stood: Step | None = chain.before
+    flagged: tuple[str, ...] | None = None
     for step in chain.steps:
-        if before is None or before.state.goods is not step.state.goods or before.state.status is step.state.status:
-            flagged = _flagged(step.state)  # what moves a seizure on does not change what is unusual about it
-        facts = _circumstances(step.state, step.origin, flagged)
-        if facts != stood:
-            if stood is not None:
-                history.close(key, row, step.entry)
-            row = history.open(key, step.entry, facts)
-            stood = facts
-        before = step
+        entry, origin, state = step
+        if stood is not None and _is_same(stood, step):
+            if state.goods is stood.state.goods:
+                continue
+            before = _flagged(stood.state) if flagged is None else flagged
+            flagged = _flagged(state)
+            stood = step
+            if flagged == before:
+                continue
+        else:
+            flagged = _flagged(state)
+        if stood is not None:
+            history.close(key, row, entry)
+        row = history.open(key, entry, _circumstances(state, origin, flagged))
+        stood = step
+
+
+def _is_same(one: Step, other: Step) -> bool:
+    """Whether nothing but the lines of goods has changed."""
+    return one.origin == other.origin and all(
+        getattr(one.state, field) == getattr(other.state, field) for field in COMPARED
+    )
+
+
+def _flagged(seizure: Seizure) -> tuple[str, ...]:
+    return tuple(sorted({flag.code.value for flag in flags(seizure)}))
 
 
 def _tell_lines(history: History, chain: Chain) -> None:
     before: tuple[GoodsLine, ...] = () if chain.before is None else chain.before.state.goods
-    stood: dict[int, Goods] = {line.line: line.goods for line in before}
+    stood: dict[int, Goods] | None = None
     rows: dict[int, list[Any]] = {}
     for entry, _origin, state in chain.steps:
         if state.goods is before:
             continue
+        if stood is None:
+            stood = {line.line: line.goods for line in before}
         before = state.goods
         told = {line.line: line.goods for line in before}
         for number in stood.keys() - told.keys():
@@ -157,10 +187,6 @@ def _tell_lines(history: History, chain: Chain) -> None:
                 history.close(key, rows.get(number), entry)
             rows[number] = history.open(key, entry, _goods(goods))
         stood = told
-
-
-def _flagged(seizure: Seizure) -> tuple[str, ...]:
-    return tuple(sorted({flag.code.value for flag in flags(seizure)}))
 
 
 def _circumstances(seizure: Seizure, origin: Origin, flagged: tuple[str, ...]) -> tuple[Any, ...]:

@@ -121,7 +121,7 @@ def test_batches_of_every_size_give_the_same_tables(node: Node, size: int) -> No
         ("YB", "submitted"),
         ("YB", "cancelled"),
     ]
-    assert history[-1][2] is None
+    assert history[-1][3] is None
     assert node.query(
         "SELECT line, section, quantity FROM read.seizure_line WHERE until_position IS NULL ORDER BY line"
     ) == [(1, "drugs", Decimal("1.25")), (3, "tobacco", None)]

@@ -16,8 +16,7 @@ from ledger.merkle import Frontier
 from ledger.sessions import Session, connect
 
 MOST_ENTRIES = 5_000
-IDLE_PAUSE_S = 0.04
-BUSY_PAUSE_S = 0.015  # so that a batch is worth its flush
+PAUSE_S = 0.04  # so that a batch is worth its flush; none after a full batch
 LONGEST_BACK_OFF_S = 5.0
 
 _STATE = """
@@ -72,15 +71,15 @@ def run(database_url: str, *, stop: threading.Event) -> None:
     Raises:
         Unsafe: the server's settings would lose what it acknowledges.
     """
-    back_off_s = IDLE_PAUSE_S
+    back_off_s = PAUSE_S
     while not stop.is_set():
         try:
             with connect(database_url) as connection:
                 schema.prepare_session(connection)
                 sealer = Sealer(connection)
                 while not stop.is_set():
-                    stop.wait(BUSY_PAUSE_S if sealer.seal() else IDLE_PAUSE_S)
-                    back_off_s = IDLE_PAUSE_S
+                    stop.wait(0 if sealer.seal() >= MOST_ENTRIES else PAUSE_S)
+                    back_off_s = PAUSE_S
         except psycopg.OperationalError:
             stop.wait(back_off_s)
             back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)

@@ -99,10 +99,11 @@ def flags(state: object, known: Known | None = None, *, today: date | None = Non
 
 
 def _of_seizure(seizure: Seizure, known: Known) -> Iterator[Flag]:
-    yield from _of_code(seizure.office, "OFFICE", known, "office")
-    yield from _of_place(seizure.place, known)
-    for country in seizure.route:
-        yield from _of_country(country, known, "route")
+    if known:  # every seizure that is projected comes by here, mostly with nothing to check codes against
+        yield from _of_code(seizure.office, "OFFICE", known, "office")
+        yield from _of_place(seizure.place, known)
+        for country in seizure.route:
+            yield from _of_country(country, known, "route")
     seen: set[object] = set()
     for line in seizure.goods:
         yield from _of_goods(line.goods, line.line, seizure.occurred_on, known)
@@ -128,16 +129,18 @@ def _looks_like_ship_number(number: str) -> bool:
 
 
 def _of_goods(goods: Goods, line: int, occurred_on: date | None, known: Known) -> Iterator[Flag]:
-    yield from _of_hs(goods.hs, known, line)
-    for field, coded in (("goods.substance", goods.substance), ("goods.description", goods.description)):
-        yield from _of_coded(coded, known, field, line)
-    yield from _of_country(goods.origin, known, "goods.origin", line)
+    if known:
+        yield from _of_hs(goods.hs, known, line)
+        for field, coded in (("goods.substance", goods.substance), ("goods.description", goods.description)):
+            yield from _of_coded(coded, known, field, line)
+        yield from _of_country(goods.origin, known, "goods.origin", line)
     if goods.quantity is not None:
         usual = USUAL_UNITS.get(goods.section)
-        yield from _of_code(goods.quantity.unit, "UNIT", known, "goods.quantity", line)
+        if known:
+            yield from _of_code(goods.quantity.unit, "UNIT", known, "goods.quantity", line)
         if usual is not None and goods.quantity.unit not in usual:
             yield Flag(code=FlagCode.UNUSUAL_UNIT, field="goods.quantity", line=line)
-    if goods.value is not None:
+    if goods.value is not None and known:
         yield from _of_code(goods.value.currency, "CURRENCY", known, "goods.value", line)
     yield from _of_days(occurred_on, goods.outcome_on, "goods.outcome_on", line)
 

@@ -5,6 +5,8 @@ Writers insert concurrently and take no lock. Behind the snapshot horizon, where
 compete and any of them may be killed: whoever moves `seal_state` first has sealed, the other has done nothing.
 """
 
+import contextlib
+import os
 import struct
 import threading
 from typing import Any
@@ -18,6 +20,7 @@ from ledger.sessions import Session, connect
 MOST_ENTRIES = 5_000
 PAUSE_S = 0.04  # so that a batch is worth its flush; none after a full batch
 LONGEST_BACK_OFF_S = 5.0
+NICENESS = 5
 
 _STATE = """
     SELECT c.system_identifier = t.system_identifier, t.size, t.reached_xid::text::bigint, t.reached_ordinal,
@@ -72,6 +75,7 @@ def run(database_url: str, *, stop: threading.Event) -> None:
         Unsafe: the server's settings would lose what it acknowledges.
     """
     back_off_s = PAUSE_S
+    _give_way()
     while not stop.is_set():
         try:
             with connect(database_url) as connection:
@@ -83,6 +87,12 @@ def run(database_url: str, *, stop: threading.Event) -> None:
         except psycopg.OperationalError:
             stop.wait(back_off_s)
             back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)
+
+
+def _give_way() -> None:
+    """Let writers go before this thread where the processor is short: what is recorded can wait to be numbered."""
+    with contextlib.suppress(OSError, AttributeError):  # only Linux gives each thread a priority
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 class Sealer:

@@ -5,7 +5,9 @@ have no gap, lines lie in the order in which they were sealed, versions ascend, 
 sealer's back. No keys are needed; with keys every personal body is opened too. One snapshot, bounded memory.
 """
 
+import struct
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,6 +16,7 @@ import msgspec
 
 from domain import records
 from ledger import binary, leaf, line, schema
+from ledger.collecting import no_collection
 from ledger.errors import Damaged
 from ledger.keyring import Keyring
 from ledger.merkle import SUBTREE_LEVELS, Frontier
@@ -118,7 +121,8 @@ class _Verifying:
         self._vault = vault
         self._frontier = Frontier()
         self._names: dict[tuple[str, str], bytes] = {}
-        self._last: tuple[bytes, int] = (b"", -1)
+        self._last: tuple[int, bytes, int] = (0, b"", -1)
+        self._before: dict[int, tuple[int, bytes, int]] = {}
         self._unsealed = self._opened = self._erased = 0
         state = connection.execute(_STATE.encode()).fetchone()
         assert state is not None  # noqa: S101  # made with the tables
@@ -144,51 +148,72 @@ class _Verifying:
     def _faults(self) -> Iterator[Fault]:
         """Tell what does not fit, first what lies first."""
         position = 0
-        while rows := self._cursor.execute(_SEALED.encode(), [position, CHUNK], prepare=True).fetchall():
-            for row in rows:
-                yield from self._of_line(row, position + 1)
-                position = row[0]
-            subtrees = self._frontier.extend([row[5] for row in rows])
-            yield from self._of_subtrees(subtrees)
-            if self._vault is not None:
-                yield from self._of_content(self._vault, rows[0][0], rows[-1][0])
+        with ThreadPoolExecutor(1, "ncen-verify") as fetching:
+            ahead = fetching.submit(self._fetch, position)
+            while rows := ahead.result():
+                ahead = fetching.submit(self._fetch, rows[-1][0])  # while these are looked at
+                with no_collection():
+                    doubtful = [row for row in rows if not self._fits(row)]
+                    subtrees = self._frontier.extend([row[5] for row in rows])
+                for row in doubtful:
+                    yield from self._of_line(row)
+                yield from self._of_subtrees(subtrees)
+                if self._vault is not None:
+                    yield from self._of_content(self._vault, rows[0][0], rows[-1][0])
+                position = rows[-1][0]
         yield from self._of_tail(position)
         yield from self._of_versions()
         yield from self._of_unsealed()
 
+    def _fetch(self, position: int) -> list[tuple[Any, ...]]:
+        cursor = self._connection.cursor(binary=True)
+        return cursor.execute(_SEALED.encode(), [position, CHUNK], prepare=True).fetchall()
+
     # -- line by line
 
-    def _of_line(self, row: tuple[Any, ...], expected: int) -> Iterator[Fault]:
-        position, xid, ordinal, record_id, version, sealed_leaf = row[:6]
-        if position != expected:
-            yield Fault(expected, None, None, f"there is no such position, the next one is {position}.")
-        place = (xid, ordinal)
+    def _fits(self, row: tuple[Any, ...]) -> bool:
+        """Tell whether all is well with a line; what it is compared with is kept for those that are not."""
+        place, before = (row[0], row[1], row[2]), self._last
+        self._last = place
+        is_next = place[0] == before[0] + 1 and (place[1:] > before[1:] or place[0] in self._beginnings)
+        if is_next and row[12] is not None and (row[6], row[7]) == place[1:] and self._leaf(row) == row[5]:
+            return True
+        self._before[place[0]] = before
+        return False
+
+    def _of_line(self, row: tuple[Any, ...]) -> Iterator[Fault]:
+        position, before = row[0], self._before.pop(row[0])
+        if position != before[0] + 1:
+            yield Fault(before[0] + 1, None, None, f"there is no such position, the next one is {position}.")
         if row[12] is None:
             yield _fault(row, "it was sealed here, and is gone.")
-        elif self._leaf(record_id, version, row) != sealed_leaf:
+        elif self._leaf(row) != row[5]:
             yield _fault(row, "what is stored is not what was sealed (event, time, names or attribution).")
-        elif (row[6], row[7]) != place:
+        elif (row[6], row[7]) != (row[1], row[2]):
             yield _fault(row, "its place in its transaction is not the one under which it was sealed.")
-        if place <= self._last and position not in self._beginnings:
+        if (row[1], row[2]) <= before[1:] and position not in self._beginnings:
             yield _fault(row, "it does not lie in the order in which entries were sealed.")
-        self._last = place
 
-    def _leaf(self, record_id: bytes, version: int, row: tuple[Any, ...]) -> bytes | None:
+    def _leaf(self, row: tuple[Any, ...]) -> bytes | None:
+        """Make the leaf anew from what is stored; None where no leaf can be made of it."""
         recorded_at, node, name, personal, body, attribution, salt, withheld = row[8:16]
-        names = self._names.get((node, name))
-        if names is None:
-            names = self._names[node, name] = leaf.pack_names(node, name)
-        at_us = int.from_bytes(recorded_at, "big", signed=True) + binary.UNIX_TO_PG_US
-        header = leaf.pack_header(record_id, version, at_us, personal, names)
-        if attribution is not None and salt is not None:
+        if attribution is not None and salt is not None and withheld is None:
             part = leaf.attribution_hash(salt, attribution)
-            if withheld is not None and withheld != part:
-                return None
-        elif withheld is not None and attribution is None and salt is None:
+        elif attribution is None and salt is None and withheld is not None:
             part = withheld
         else:
             return None
+        try:
+            names = self._names.get((node, name)) or self._packed(node, name)
+            at_us = int.from_bytes(recorded_at, "big", signed=True) + binary.UNIX_TO_PG_US
+            header = leaf.pack_header(row[3], row[4], at_us, personal, names)
+        except (ValueError, struct.error):
+            return None  # no writer of ours has stored such a name, time or number
         return leaf.leaf_hash(leaf.leaf_bytes(header, body, part))
+
+    def _packed(self, node: str, name: str) -> bytes:
+        names = self._names[node, name] = leaf.pack_names(node, name)
+        return names
 
     # -- the tree
 

@@ -70,6 +70,16 @@ EDITS: dict[str, tuple[Rewrite, int | None, str]] = {
         "not what was sealed",
     ),
     "other node": (lambda s: s.execute(f"UPDATE ledger.entry SET node = 'BE' {_AT}", [5]), 5, "not what was sealed"),
+    "name beyond words": (
+        lambda s: s.execute(f"UPDATE ledger.entry SET name = repeat('\u00e9', 300) {_AT}", [6]),
+        6,
+        "not what was sealed",
+    ),
+    "time beyond time": (
+        lambda s: s.execute(f"UPDATE ledger.entry SET recorded_at = 'infinity' {_AT}", [7]),
+        7,
+        "not what was sealed",
+    ),
     "no longer personal": (
         lambda s: s.execute(f"UPDATE ledger.entry SET personal = NOT personal {_AT}", [550]),
         550,

@@ -6,6 +6,8 @@ An entry that cannot be decoded does not stop those after it: it comes as `Unrea
 lost connection is opened again by whoever reads next.
 """
 
+import contextlib
+import logging
 import threading
 import time
 from collections import deque
@@ -31,6 +33,7 @@ PATIENCE_S = 3.0
 ACTIVE_S = 10.0
 WATCH_S = 1.0
 LONGEST_BACK_OFF_S = 5.0
+log = logging.getLogger(__name__)
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -149,10 +152,8 @@ class Feed:
                 self._is_reading = True
             try:
                 self._fill(after, BATCH)
-            except Exception as error:
-                if not is_passing(error):
-                    raise
-                stop.wait(LONGEST_BACK_OFF_S)  # whoever needs the batch meets the same error and says so
+            except Exception:  # noqa: BLE001  # whoever needs the batch meets the same error and says so
+                stop.wait(LONGEST_BACK_OFF_S)
 
     def _is_worth_reading_ahead(self) -> int | None:
         """The position to read on from: only after full batches, which say that there is more, and one batch ahead."""
@@ -187,6 +188,15 @@ class Feed:
                 lines = reader.read_stored(after, 1)
                 return [Unreadable(line.position, line.record_id, line.name, error) for line in lines]
 
+    def require_keys(self) -> None:
+        """Refuse to begin with keys that are not this ledger's; a server that is not there yet is waited for later.
+
+        Raises:
+            Unsafe: the keys or the server's settings are not those of this ledger.
+        """
+        with contextlib.suppress(psycopg.OperationalError), self._reader_lock:
+            self._open()
+
     def _open(self) -> Reader:
         if self._reader is None:
             self._reader = Reader.open(self._database_url, keys=self._keys)
@@ -208,7 +218,8 @@ class Feed:
                     while not stop.is_set():
                         self._tell(reader.wait(self.head, WATCH_S))
                         back_off_s = 0.1
-            except psycopg.Error:
+            except Exception as error:  # noqa: BLE001  # without it nobody would ever be woken again
+                log.warning("the watch over the ledger waits after %s", type(error).__name__)
                 stop.wait(back_off_s)
                 back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)
 

@@ -71,10 +71,11 @@ DOUBLED = re.compile(r"(.)\1+")
 
 
 class Word(msgspec.Struct, frozen=True):
-    """A word of a name: folded in its own script, and in Latin letters."""
+    """A word of a name: folded in its own script, in Latin letters, and its skeleton."""
 
     native: str
     latin: str
+    bones: str
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -99,14 +100,18 @@ def words(name: str) -> tuple[Word, ...]:
     for written in (FORMS_WRITTEN_OUT.sub(" ", plain).strip() or plain).split():
         for native in folded(written).split():
             if native.isascii():
-                found.append(Word(native, native))
+                found.append(_word(native, native))
             elif SPACELESS.fullmatch(native) or SYLLABLES.fullmatch(native):
                 halves = (native[:1], native[1:]) if 2 <= len(native) <= 3 else (native,)
-                found.extend(Word(half, _joined(half)) for half in halves)
+                found.extend(_word(half, _joined(half)) for half in halves)
             else:
                 bare = ARTICLE.sub("", native)
-                found.append(Word(bare, _joined(bare)))
+                found.append(_word(bare, _joined(bare)))
     return tuple(found[:MOST_WORDS])
+
+
+def _word(native: str, latin_form: str) -> Word:
+    return Word(native, latin_form, skeleton(latin_form))
 
 
 def _joined(native: str) -> str:
@@ -145,7 +150,7 @@ def keys(name: str) -> list[str]:
 
 def word_keys(word: Word) -> list[str]:
     """The keys of one word: as it stands, its skeleton, and both with a letter left out, for slips of the hand."""
-    bones = skeleton(word.latin)
+    bones = word.bones
     found = {f"={word.native}", f"={word.latin}", *(f"-{shorter}" for shorter in _shortened(word.latin, bones))}
     if len(bones) > 1:
         found.update({f"~{bones}", f"~{bones.replace('r', 'l')}"})  # not told apart in Chinese, Japanese and Korean
@@ -157,7 +162,7 @@ def word_keys(word: Word) -> list[str]:
 def pairs(told: Iterable[Word]) -> list[str]:
     """The most selective keys of a name: its pairs of skeletons, and its neighbouring words run together."""
     every = tuple(told)
-    found = {_pair(skeleton(one.latin), skeleton(other.latin)) for one, other in combinations(every, 2)}
+    found = {_pair(one.bones, other.bones) for one, other in combinations(every, 2)}
     found.update(f"~{bones}" for one, other in pairwise(every) if len(bones := skeleton(one.latin + other.latin)) > 3)
     return sorted(found)
 
@@ -195,8 +200,8 @@ def match(asked: tuple[Word, ...], name: tuple[Word, ...]) -> Match:
     aligned *= 1 - MISSING * _share(wanted, set(met)) - SURPLUS * _share(offered, {on for on, _ in met.values()})
     run, other_run = _run(wanted), _run(offered)
     together = Levenshtein.normalized_similarity(run, other_run)
-    if len(skeleton(run)) > 3 and skeleton(run) == skeleton(other_run):
-        together = max(together, 0.9)
+    if together < 0.9 and len(bones := skeleton(run)) > 3 and bones == skeleton(other_run):
+        together = 0.9
     together = min(together, 0.98)  # words that merely read alike are not the same word
     return Match(round(max(aligned, 100 * together), 1), parts)
 
@@ -219,7 +224,7 @@ def _likeness(one: Word, other: Word) -> float:
     likeness = max(
         Levenshtein.normalized_similarity(one.latin, other.latin), JaroWinkler.similarity(one.latin, other.latin) * 0.95
     )
-    bones, others = skeleton(one.latin), skeleton(other.latin)
+    bones, others = one.bones, other.bones
     if bones == others and len(bones) > 1:
         return max(likeness, 0.92)
     if ABJAD.search(one.native + other.native):  # written without its vowels: only the consonants can be compared

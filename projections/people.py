@@ -23,6 +23,7 @@ MOST_SHARING = 5_000
 """How many names that share some key are ranked by how many they share."""
 MOST_WORDS_PAIRED = 4
 CERTAIN = 97.0
+GOOD = 90.0
 LIKELY = 85.0
 LEAST = 55.0
 TABLES = {"person": "person_name", "business": "business_name"}
@@ -52,12 +53,12 @@ def _find(cursor: Cursor, kind: str, name: str) -> list[Named]:
     found = [*_by_number(cursor, kind, name)]
     compared: dict[tuple[UUID, str], Match] = {}
     if asked:
-        for candidates in _rounds(cursor, TABLES[kind], asked):
+        for enough, candidates in _rounds(cursor, TABLES[kind], asked):
             for record_id, spelled in candidates:
                 if (record_id, spelled) not in compared:
                     compared[record_id, spelled] = match(asked, words(spelled))
             best = max((one.score for one in compared.values()), default=0.0)
-            if best >= CERTAIN:
+            if best >= enough:
                 break
     return found + [
         Named(kind=kind, record_id=record_id, name=spelled, score=one.score, parts=one.parts)
@@ -80,15 +81,15 @@ def _by_number(cursor: Cursor, kind: str, number: str) -> list[Named]:
     return [Named(kind=kind, record_id=record_id, name=name, score=100.0, parts=(part,)) for record_id, name in cursor]
 
 
-def _rounds(cursor: Cursor, table: str, asked: tuple[Word, ...]) -> Iterable[list[tuple[UUID, str]]]:
-    """Candidates from the most selective keys to the widest."""
+def _rounds(cursor: Cursor, table: str, asked: tuple[Word, ...]) -> Iterable[tuple[float, list[tuple[UUID, str]]]]:
+    """Candidates from the most selective keys to the widest, and how good one of them is to be to ask no further."""
     told = telling(asked)
     if len(told) > 1:
-        yield _sharing(cursor, table, [[pairs(told)]])
+        yield CERTAIN, _sharing(cursor, table, [[pairs(told)]])
     by_word = [word_keys(word) for word in told[:MOST_WORDS_PAIRED]]
     if len(told) > 1:
-        yield _sharing(cursor, table, [list(two) for two in combinations(by_word, 2)])
-    yield _sharing(cursor, table, [[keys] for keys in by_word])
+        yield GOOD, _sharing(cursor, table, [list(two) for two in combinations(by_word, 2)])
+    yield CERTAIN, _sharing(cursor, table, [[keys] for keys in by_word])
 
 
 def _sharing(cursor: Cursor, table: str, ways: Sequence[Sequence[list[str]]]) -> list[tuple[UUID, str]]:

@@ -31,8 +31,13 @@ log = logging.getLogger(__name__)
 def run(
     database_url: str, *, keys: Path | None, stop: threading.Event, projections: Iterable[Projection] | None = None
 ) -> None:
-    """Keep projections (all, unless given) in step until told to stop; without keys personal events are left out."""
+    """Keep projections (all, unless given) in step until told to stop; without keys personal events are left out.
+
+    Raises:
+        Unsafe: the keys are not those of this ledger, or the server would lose what it was given.
+    """
     feed = Feed(database_url, keys)
+    feed.require_keys()
     chosen = tuple(PROJECTIONS.values() if projections is None else projections)
     runners = [Runner(projection, database_url, feed, stop) for projection in chosen]
     threads = [

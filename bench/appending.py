@@ -16,6 +16,7 @@ from bench.server import Server
 from bench.writing import Crew, Shape, crew
 
 OURS = "bench.ours:Commands"
+LINES = "bench.ours:Lines"
 PLAIN = "bench.plain:Inserts"
 RAW = "bench.plain:RawInserts"
 COPY = "bench.plain:Copies"
@@ -47,6 +48,7 @@ class Race(msgspec.Struct, frozen=True, kw_only=True):
 
     shape: Shape
     rows: tuple[Against, ...]
+    ours: str = OURS
 
 
 RACES = (
@@ -99,6 +101,11 @@ RACES = (
             Against(name="append-batch-1000-vs-umadb", rival=UMA, target="> 1"),
         ),
     ),
+    Race(
+        shape=Shape(batch=1000),
+        ours=LINES,
+        rows=(Against(name="append-batch-1000-lines", rival=COPY, target="≥ 0.8"),),
+    ),
 )
 NAMES = tuple(row.name for race in RACES for row in race.rows)
 
@@ -108,15 +115,16 @@ def measure(server: Server, wanted: set[str], *, rounds: int, seconds: float) ->
     for race in RACES:
         rows = [row for row in race.rows if row.name in wanted and (row.rival != UMA or uma.is_installed())]
         if rows:
-            yield from _run(server, race.shape, rows, rounds=rounds, seconds=seconds)
+            yield from _run(server, race, rows, rounds=rounds, seconds=seconds)
 
 
-def _run(server: Server, shape: Shape, rows: list[Against], *, rounds: int, seconds: float) -> Iterator[Finding]:
+def _run(server: Server, race: Race, rows: list[Against], *, rounds: int, seconds: float) -> Iterator[Finding]:
+    shape, ours = race.shape, race.ours
     with contextlib.ExitStack() as stack:
         crews: dict[str, Crew] = {}
         turns: dict[str, Turn] = {}
         drains: list[float] = []
-        for store in dict.fromkeys((OURS, *(row.rival for row in rows))):
+        for store in dict.fromkeys((ours, *(row.rival for row in rows))):
             if store == UMA:
                 folder = server.folder / f"uma-{rows[0].name}"
                 folder.mkdir()
@@ -125,19 +133,19 @@ def _run(server: Server, shape: Shape, rows: list[Against], *, rounds: int, seco
                 place = server.place("append")
                 stack.callback(server.drop, place)
             crews[store] = stack.enter_context(crew(store, place, shape))
-            after = stack.enter_context(sealing(place)) if store == OURS else None
+            after = stack.enter_context(sealing(place)) if store == ours else None
             turns[store] = _turn(server, crews[store], seconds, after, drains)
         measured = alternate(turns, rounds)
-        ours = _latency(crews[OURS])
+        told = f"ours {_latency(crews[ours])}"
         for row in rows:
             yield finding(
                 row.name,
-                measured[OURS],
+                measured[ours],
                 measured[row.rival],
                 baseline_name=row.title or TITLES[row.rival],
                 unit="commands/s",
                 target=row.target,
-                note=f"ours {ours}, theirs {_latency(crews[row.rival])}; sealed {max(drains):.2f} s after the turn",
+                note=f"{told}, theirs {_latency(crews[row.rival])}; sealed {max(drains):.2f} s after the turn",
             )
 
 

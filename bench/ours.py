@@ -13,13 +13,19 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import msgspec
 import psycopg
 
-from bench.facts import BY, NODE, new_id, seizures
+from bench.facts import BY, NODE, new_id, now, seizures
 from bench.server import Place
 from bench.writing import Shape, Write
+from domain import seizure
+from domain.attribution import Occasion
 from ledger import sealer
-from ledger.ledger import Asked, Ledger, Recorded
+from ledger.append import Appender, Plan
+from ledger.clock import to_us
+from ledger.drafting import Drafting
+from ledger.ledger import Asked, Ledger, Recorded, Stand
 from ledger.schema import prepare
 
 DRAIN_S = 60.0
@@ -60,6 +66,43 @@ class Commands:
                 return write if shape.batch == 1 else write_batch
 
             yield make
+
+
+class Lines:
+    """Lines that lie ready, through the ledger's own appender: what recording costs without deciding and encoding."""
+
+    def prepare(self, place: Place) -> None:
+        """Make the ledger's schema."""
+        prepare(place.url, node=NODE)
+
+    @contextlib.contextmanager
+    def writers(self, place: Place, shape: Shape) -> Iterator[Callable[[], Write]]:
+        """One appender a process, shared by its threads; only record ids are made while it is timed."""
+        with Ledger.open(place.url, node=NODE, keys=Path(place.folder)) as ledger:
+            drafting = Drafting(NODE, ledger.vault, BY, to_us(now()))
+        occasion = Occasion(by=BY, at=now())
+        told = [
+            drafting.draft(Stand(new_id()), seizure.decide(None, command, occasion), new_id())[0].drafts[0]
+            for command in seizures()
+        ]
+        appender = Appender(place.url)
+
+        def make() -> Write:
+            number = 0
+
+            def plans() -> Iterator[Plan]:
+                nonlocal number
+                for _ in range(shape.batch):
+                    draft = told[number % len(told)]
+                    number += 1
+                    yield Plan([msgspec.structs.replace(draft, record_id=new_id().bytes)], [])
+
+            return lambda: appender.append_all(plans())
+
+        try:
+            yield make
+        finally:
+            appender.close()
 
 
 @contextlib.contextmanager

@@ -41,6 +41,7 @@ def snapshot(connection: AnyConnection, *names: str) -> Iterator[tuple[Cursor, i
         with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             cursor.execute("SET LOCAL statement_timeout = '60s'")
+            cursor.execute("SET LOCAL work_mem = '64MB'")  # figures over all lines are added up in memory
             cursor.execute(_lock(names))
             cursor.execute(
                 "SELECT min(position), count(*) FROM read.position WHERE NOT is_fresh AND name = ANY(%s)", [list(names)]

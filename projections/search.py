@@ -26,12 +26,7 @@ MOST_HITS = 1_000
 MOST_NAMED = 100
 CASES = {"seizure": SEIZURE, "offence": OFFENCE}
 SUBJECTS = ("person", "business")
-SOURCES = {
-    "seizure": ("seizures", "narratives", "parties", "persons", "businesses"),
-    "offence": ("offences", "narratives", "parties", "persons", "businesses"),
-    "person": ("persons",),
-    "business": ("businesses",),
-}
+SOURCES = {"seizure": "seizures", "offence": "offences", "person": "persons", "business": "businesses"}
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -80,8 +75,7 @@ def search(  # noqa: PLR0913  # a search is asked from as many sides as an offic
     kinds = _kinds(kind, name)
     if not 1 <= limit <= MOST_HITS:
         raise Unanswerable(f"At most {MOST_HITS} hits can be asked for at once, and at least one.")
-    sources = sorted({source for one in kinds for source in SOURCES[one]})
-    with snapshot(connection, *sources) as (cursor, reached):
+    with snapshot(connection, *_sources(kinds, text, name)) as (cursor, reached):
         position = pinned(as_of, reached)
         if kinds[0] in CASES:
             found = _cases(cursor, kinds[0], _Asked(text, name, filters or {}, limit, after, as_of))
@@ -100,6 +94,15 @@ def _kinds(kind: str | None, name: str | None) -> tuple[str, ...]:
     if kind not in SOURCES:
         raise Unanswerable(f"There is no kind {kind!r} to search: known are {', '.join(SOURCES)}.")
     return (kind,)
+
+
+def _sources(kinds: Sequence[str], words: str | None, name: str | None) -> list[str]:
+    """The projections that the question is put to, and no more: each is held still while it is answered."""
+    sources = {SOURCES[kind] for kind in kinds}
+    if kinds[0] in CASES:
+        sources |= {"narratives"} if words is not None else set()
+        sources |= {"parties", "persons", "businesses"} if name is not None else set()
+    return sorted(sources)
 
 
 class _Asked(msgspec.Struct, frozen=True):

@@ -60,10 +60,11 @@ def line(found: Finding) -> str:
     row = found.row
     least, middle, most = found.spread
     target = f"  target {found.target}" if found.target else ""
+    note = f"; {found.note}" if found.note else ""
     return (
         f"{row.name:<30} {_figure(row.ours):>10} / {_figure(row.baseline):>10} {row.unit:<11}"
         f" = {row.ratio:7.2f}  [{least:.2f} {middle:.2f} {most:.2f}]{target}\n"
-        f"{'':<30} against {row.baseline_name}; {found.note}"
+        f"{'':<30} against {row.baseline_name}{note}"
     )
 
 

@@ -104,18 +104,24 @@ class Node:
 
     def rebuild(self, *, size: int = 1_000) -> None:
         """Build every projection anew beside its tables and put it in their place, in this thread."""
-        feed = Feed(self.database_url, self.keys)
         for projection in PROJECTIONS.values():
-            with connect_projector(self.database_url, projection.NAME) as connection:
-                positions.start_fresh(connection, projection)
-                slot = Slot(connection, feed, projection, is_fresh=True)
-                fresh.make_fresh(slot, projection)
-                slot.look()
-                while batch := feed.read(slot.position or 0, size):
-                    slot.advance(batch)
-                while fresh.build_next_index(connection, slot, projection):
-                    pass
+            with self.built(projection, size=size) as slot:
                 assert fresh.swap(slot, projection)
+
+    @contextmanager
+    def built(self, projection: Projection, *, size: int = 1_000) -> Iterator[Slot]:
+        """Build a projection anew, ready to be put in place of the tables that serve."""
+        feed = Feed(self.database_url, self.keys)
+        with connect_projector(self.database_url, projection.NAME) as connection:
+            positions.start_fresh(connection, projection)
+            slot = Slot(connection, feed, projection, is_fresh=True)
+            fresh.make_fresh(slot, projection)
+            slot.look()
+            while batch := feed.read(slot.position or 0, size):
+                slot.advance(batch)
+            while fresh.build_next_index(connection, slot, projection):
+                pass
+            yield slot
         feed.close()
 
     def erase(self, record_id: UUID) -> None:

@@ -16,7 +16,8 @@ import psycopg
 from domain.codes import Reason
 from domain.seizure import AddGoods, CorrectGoods, CorrectSeizure, SubmitSeizure
 from ledger.ledger import Asked, Ledger
-from projections import positions, seizures
+from projections import fresh, positions, seizures
+from projections.asking import snapshot
 from projections.catalogue import PROJECTIONS
 from projections.positions import parked, rebuild, retry, wait_for
 from projections.projection import Projection
@@ -112,6 +113,17 @@ def test_the_swap_gives_way_to_a_reader_and_comes_after_it(node: Node) -> None:
         assert node.query("SELECT count(*) FROM read.seizure WHERE until_position IS NULL") == [(3,)]
         reader.rollback()
         until(lambda: positions.positions(node.database_url)[0].rebuilding_at is None, "the swap is tried again")
+
+
+def test_an_answer_is_not_torn_by_a_swap_in_the_middle_of_it(node: Node) -> None:
+    record_many(node, 3)
+    node.project()
+    with node.built(SEIZURES) as slot, psycopg.connect(node.database_url) as reading:
+        with snapshot(reading, "seizures") as (cursor, position):
+            assert not fresh.swap(slot, SEIZURES), "it would show tables of which the snapshot sees only a part"
+            assert position == 6
+            assert cursor.execute("SELECT count(*) FROM read.seizure").fetchone() == (3,)
+        assert fresh.swap(slot, SEIZURES)
 
 
 def changed(version: int) -> Projection:

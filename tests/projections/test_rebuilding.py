@@ -72,6 +72,31 @@ def test_what_a_peer_sends_may_come_late_and_with_gaps(node: Node, peer: Node, d
             assert told_by_tables(node, record_id) == told_by_ledger(node, record_id)
 
 
+@pytest.mark.parametrize("size", [1, 2, 100])
+@pytest.mark.parametrize("order", [(4, 1, 3, 2), (2, 3, 4, 1), (3, 1), (4, 3, 2, 1)])
+def test_a_late_version_is_folded_where_it_belongs(node: Node, peer: Node, order: tuple[int, ...], size: int) -> None:
+    record_id = peer.do(seizure(goods("1"), goods("2")))
+    peer.do(CorrectSeizure(reason=Reason.ENTRY_ERROR, office="XA08"), record_id)
+    peer.do(CorrectSeizure(reason=Reason.ENTRY_ERROR, office="XA09"), record_id)
+    peer.do(WithdrawGoods(line=1, reason=Reason.ENTRY_ERROR), record_id)
+    deliver(peer, node, order)
+    node.project(size=size)
+    assert told_by_tables(node, record_id) == told_by_ledger(node, record_id)
+    offices = node.query("SELECT from_position, office FROM read.seizure ORDER BY from_position")
+    assert (
+        offices
+        == {
+            (4, 1, 3, 2): [(1, None), (2, "XA01"), (3, "XA09")],
+            (2, 3, 4, 1): [(1, "XA08"), (2, "XA09"), (4, "XA09")],
+            (3, 1): [(1, "XA09"), (2, "XA09")],
+            (4, 3, 2, 1): [(1, None), (2, "XA09"), (4, "XA09")],
+        }[order]
+    )
+    live = node.dump()
+    node.rebuild(size=3)
+    assert node.dump() == live
+
+
 def told_by_ledger(node: Node, record_id: UUID) -> Told:
     """What the rules of the domain make of a record's open entries, in the order of versions."""
     entries = [entry for entry in node.ledger.entries(record_id) if not entry.is_personal and entry.position]

@@ -159,6 +159,8 @@ def conditions(fields: Mapping[str, Field], filters: Filters, *, of_line: bool |
         values = [given] if isinstance(given, str) else list(given)
         if not values:
             raise Unanswerable(f"{name} is asked for without a value.")
+        if not all(value.isprintable() for value in values):
+            raise Unanswerable(f"{name} is asked for with characters that nothing on record has.")
         if of_line is None or of_line == field.is_of_line:
             condition = field.compare.format(field.expression)
             found.append((sql.SQL(condition), [[field.read(name, value) for value in values]]))

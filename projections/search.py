@@ -14,7 +14,8 @@ from uuid import UUID
 import msgspec
 from psycopg import sql
 
-from projections import people, text
+from projections import people
+from projections import text as folding
 from projections.asking import AnyConnection, Unanswerable, holding, pinned, snapshot
 from projections.filters import OFFENCE, SEIZURE, Condition, Filters, conditions
 from projections.names import Part
@@ -24,6 +25,7 @@ from projections.summaries import of_offences, of_seizures, of_subject
 
 MOST_HITS = 1_000
 MOST_NAMED = 100
+LONGEST_QUESTION = 1_000
 CASES = {"seizure": SEIZURE, "offence": OFFENCE}
 SUBJECTS = ("person", "business")
 SOURCES = {"seizure": "seizures", "offence": "offences", "person": "persons", "business": "businesses"}
@@ -73,6 +75,7 @@ def search(  # noqa: PLR0913  # a search is asked from as many sides as an offic
         Unanswerable: a kind, filter, position or page is not known, or what is asked keeps no past.
     """
     kinds = _kinds(kind, name)
+    _require_words(text, name)
     if not 1 <= limit <= MOST_HITS:
         raise Unanswerable(f"At most {MOST_HITS} hits can be asked for at once, and at least one.")
     with snapshot(connection, *_sources(kinds, text, name)) as (cursor, reached):
@@ -86,6 +89,14 @@ def search(  # noqa: PLR0913  # a search is asked from as many sides as an offic
                 raise Unanswerable("Persons and businesses are found by name or number, not by filters.")
             found = _subjects(cursor, kinds, name or text, limit, after)
     return Found(position=position, hits=found[0], next=found[1])
+
+
+def _require_words(words: str | None, name: str | None) -> None:
+    for told in (words, name):
+        if told is not None and len(told) > LONGEST_QUESTION:
+            raise Unanswerable(f"At most {LONGEST_QUESTION} characters can be looked for at once.")
+        if told is not None and not folding.folded(told):
+            raise Unanswerable("There is no word to look for in the text that was given.")
 
 
 def _kinds(kind: str | None, name: str | None) -> tuple[str, ...]:
@@ -168,7 +179,7 @@ def _by_filters(kind: str, asked: _Asked) -> list[Condition]:
 def _by_words(kind: str, words: str | None) -> list[Condition]:
     if words is None:
         return []
-    query = text.query(words)
+    query = folding.query(words)
     if not query:
         raise Unanswerable("There is no word to look for in the text that was given.")
     condition = sql.SQL(

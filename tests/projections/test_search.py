@@ -347,6 +347,10 @@ def test_businesses_lose_a_name_that_is_not_theirs_any_more(node: Node) -> None:
         ({"kind": "person", "filters": {"office": "XA01"}}, "not by filters"),
         ({"name": "Ivan", "after": "x"}, "no following page"),
         ({"kind": "offence", "filters": {"hs": "24"}}, "no field 'hs'"),
+        ({"filters": {"substance": "COC\x00AINE"}}, "characters that nothing on record has"),
+        ({"filters": {"source": "\udc80"}}, "characters that nothing on record has"),
+        ({"text": "word " * 500}, "At most 1000 characters"),
+        ({"name": "?!"}, "no word to look for"),
     ],
 )
 def test_what_cannot_be_asked_is_said(node: Node, told: dict[str, Any], said: str) -> None:

@@ -83,7 +83,8 @@ def _how_to_go_on(nodes: tuple[Node, ...], *, keep: bool) -> Iterator[str]:
         return
     yield "The three nodes are running. Ask them with --home, as in:"
     for node in nodes:
-        yield f"  ncen --home {node.home} --as analyst-01 search --section drugs"
+        verb = "feed status" if node.role == "cen" else "search --section drugs"
+        yield f"  ncen --home {node.home} --as analyst-01 {verb}"
     yield "Stop one with `ncen --home … down`; remove the folder when all three are down."
 
 

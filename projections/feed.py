@@ -1,7 +1,8 @@
 """The sealed entries as all projections of a process read them: once, in order, whatever cannot be read included.
 
-A short window of batches is kept, so that projections which keep about the same pace read and decode each entry once:
-the quick wait a little for the slow before the window moves on, and the next batch is read while the last is applied.
+A short window of batches is kept, so that projections which are near each other read and decode each entry once: the
+quick wait a little for the slow, so that all stay within the window, and the next batch is read while the last is
+applied. Whoever follows live never waits.
 An entry that cannot be decoded does not stop those after it: it comes as `Unreadable`, and each projection parks it. A
 lost connection is opened again by whoever reads next.
 """
@@ -28,8 +29,12 @@ WINDOW = 6
 """How many batches are kept for slower projections."""
 KEPT_S = 10.0
 """How long; what was erased since may not be read from here."""
+SPREAD = (WINDOW - 2) * BATCH
+"""How far, in entries, projections that are near each other may be apart before the quick ones wait."""
+NEAR = 100 * BATCH
+"""Whoever is further behind than this goes alone."""
 PATIENCE_S = 3.0
-"""How long a quick projection waits for a slow one before the window moves on without it."""
+"""How long a quick projection waits for a slow one before it reads on."""
 ACTIVE_S = 10.0
 WATCH_S = 1.0
 LONGEST_BACK_OFF_S = 5.0
@@ -101,7 +106,7 @@ class Feed:
                 if found := self._remembered(after, now, since):
                     self._changed.notify_all()
                     return found[:limit]
-                if not self._is_reading and (self._has_room(now) or now >= patient_until):
+                if not self._is_reading and (self._may_read(after, now) or now >= patient_until):
                     break
                 self._changed.wait(0.1)
             self._is_reading = True
@@ -132,14 +137,11 @@ class Feed:
                 return kept.batch[after + 1 - kept.first :] if after + 1 > kept.first else kept.batch
         return ()
 
-    def _has_room(self, now: float) -> bool:
-        """Whether the window may take another batch without taking one away that a projection still needs."""
-        if len(self._window) < WINDOW:
+    def _may_read(self, after: int, now: float) -> bool:
+        """Whether to read on from a position at once: not while others are near, but too far behind to share it."""
+        if self.head - after <= BATCH:
             return True
-        oldest = self._window[0]
-        return not any(
-            oldest.first <= after + 1 <= oldest.last and now - at < ACTIVE_S for after, at in self._readers.values()
-        )
+        return not any(SPREAD < after - behind <= NEAR for behind, at in self._readers.values() if now - at < ACTIVE_S)
 
     def read_ahead(self, stop: threading.Event) -> None:
         """Read the batch that follows the window while projections apply what they have, until told to stop."""
@@ -158,9 +160,11 @@ class Feed:
     def _is_worth_reading_ahead(self) -> int | None:
         """The position to read on from: only after full batches, which say that there is more, and one batch ahead."""
         now = time.monotonic()
-        if self._is_reading or not self._window or not self._has_room(now):
+        if self._is_reading or not self._window:
             return None
         latest = self._window[-1]
+        if not self._may_read(latest.last, now):
+            return None
         furthest = max((after for after, at in self._readers.values() if now - at < ACTIVE_S), default=-1)
         return latest.last if len(latest.batch) == BATCH and furthest + 1 >= latest.first else None
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from domain.records import is_personal
 from projections import fresh, positions
 from projections.catalogue import PROJECTIONS
 from projections.feed import Feed
@@ -36,9 +37,10 @@ def run(
     Raises:
         Unsafe: the keys are not those of this ledger, or the server would lose what it was given.
     """
-    feed = Feed(database_url, keys)
-    feed.require_keys()
     chosen = tuple(PROJECTIONS.values() if projections is None else projections)
+    opens_personal = any(is_personal(name) for projection in chosen for name in projection.NAMES)
+    feed = Feed(database_url, keys if opens_personal else None)  # who listens to nothing personal holds no keys
+    feed.require_keys()
     runners = [Runner(projection, database_url, feed, stop) for projection in chosen]
     threads = [
         threading.Thread(target=feed.watch, args=[stop], name="watch"),

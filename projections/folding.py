@@ -79,7 +79,9 @@ class Folding:
             known = kept.get(record_id)
             steps = list(self._steps(known, mine, past))
             chains.append(Chain(record_id, _before(known, mine[0]), steps))
-            version = max(known.version if known else 0, *(entry.version for entry in mine))
+            version = max(entry.version for entry in mine) if len(mine) > 1 else mine[0].version
+            if known is not None and known.version > version:
+                version = known.version
             row = (record_id, version, self._encode((steps[-1].origin, steps[-1].state)))
             (changed if known else added).append(row)
         self._store(cursor, added, changed)

@@ -6,6 +6,7 @@ search and figures can be asked as of any past position. Nothing here names anyo
 """
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -65,7 +66,7 @@ GOODS = (
     "currency",
 )
 
-COMPARED = (
+_compared = attrgetter(
     "kind",
     "office",
     "place",
@@ -78,7 +79,7 @@ COMPARED = (
     "status",
     "source",
 )
-"""The fields of a seizure that `CIRCUMSTANCES` tell."""
+"""What of a seizure `CIRCUMSTANCES` tell."""
 
 _SEIZURE = Table(
     "seizure",
@@ -156,13 +157,12 @@ def _tell_circumstances(history: History, chain: Chain) -> None:
 
 def _is_same(one: Step, other: Step) -> bool:
     """Whether nothing but the lines of goods has changed."""
-    return one.origin == other.origin and all(
-        getattr(one.state, field) == getattr(other.state, field) for field in COMPARED
-    )
+    return bool(one.origin == other.origin and _compared(one.state) == _compared(other.state))
 
 
 def _flagged(seizure: Seizure) -> tuple[str, ...]:
-    return tuple(sorted({flag.code.value for flag in flags(seizure)}))
+    found = flags(seizure)
+    return tuple(sorted({flag.code.value for flag in found})) if found else ()
 
 
 def _tell_lines(history: History, chain: Chain) -> None:

@@ -18,6 +18,7 @@ from cyclopts import Group, Parameter
 
 from cli import output
 from cli.output import Misused, NotFound
+from domain import forms
 from domain.attribution import Attribution, Purpose, Role
 from domain.event import Command
 
@@ -62,7 +63,7 @@ class Acting:
             "legal_basis": self.legal_basis or settings.legal_basis or f"{settings.node[:2]}:CUSTOMS-ACT",
         }
         try:
-            return msgspec.convert(told, Attribution)
+            return forms.convert(told, Attribution)
         except msgspec.ValidationError as error:
             from cli.asking import sentence
 

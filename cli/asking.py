@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from msgspec import inspect
 
 from cli.output import BadInput, Misused
+from domain import forms
 
 File = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 """The name of a file, or `-` for standard input."""
@@ -50,7 +51,7 @@ def from_flags(told: Mapping[str, object], kind: type[Asked], flags: Mapping[str
         Misused: a value does not have the form its field asks for.
     """
     try:
-        return msgspec.convert(dict(told), kind)
+        return forms.convert(dict(told), kind)
     except msgspec.ValidationError as error:
         raise Misused(sentence(str(error), kind, flags or {})) from None
 
@@ -64,7 +65,7 @@ def from_file(name: str, kind: type[Asked]) -> Asked:
     where = "standard input" if name == "-" else name
     text = _read(name, where)
     try:
-        return msgspec.json.decode(text, type=kind)
+        return forms.from_json(text, kind)
     except msgspec.ValidationError as error:
         raise BadInput(f"In {where}: {sentence(str(error), kind, {})}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

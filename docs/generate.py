@@ -16,6 +16,7 @@ from msgspec import UNSET, inspect
 
 from cli import manual
 from domain.event import AnyEvent, PersonalEvent, wire_name
+from domain.forms import type_info
 from domain.records import KINDS, Kind
 from intake import mapping_page
 
@@ -111,7 +112,7 @@ def _anchor(heading: str) -> str:
 
 
 def _fields(cls: Any) -> list[str]:  # noqa: ANN401  # a struct class, or a generic one of a parameter
-    told = inspect.type_info(cls)
+    told = type_info(cls)
     if not isinstance(told, inspect.StructType) or not told.fields:
         return ["It has no fields."]
     defaults = {field.name: field.default for field in msgspec.structs.fields(cls)}
@@ -123,7 +124,7 @@ def _fields(cls: Any) -> list[str]:  # noqa: ANN401  # a struct class, or a gene
 
 
 def _shape(cls: Any) -> list[str]:  # noqa: ANN401  # a struct class
-    told = inspect.type_info(cls)
+    told = type_info(cls)
     tag = (
         f"Stored with `{told.tag_field}`: `{told.tag}`.\n" if isinstance(told, inspect.StructType) and told.tag else ""
     )
@@ -211,7 +212,7 @@ class _Used:
             case inspect.EnumType(cls=cls):
                 self.enums.add(cls)
             case inspect.StructType(cls=cls) if (origin := get_origin(cls)) is not None:
-                for one in _inner(inspect.type_info(origin)):
+                for one in _inner(type_info(origin)):
                     self.add(one)
             case inspect.StructType(cls=cls):
                 self.structs.add(cls)
@@ -221,7 +222,7 @@ def _used() -> _Used:
     seen = _Used()
     for kind in KINDS.values():
         for event in kind.events:
-            told = inspect.type_info(event)
+            told = type_info(event)
             assert isinstance(told, inspect.StructType)  # noqa: S101  # events are structs; it tells the type checker
             for field in told.fields:
                 for one in _inner(field.type):

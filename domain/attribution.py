@@ -9,14 +9,11 @@ from enum import StrEnum
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
-UserId = Annotated[
-    str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$(?!\n)", description="staff identifier, never a name")
-]
-LegalBasis = Annotated[
-    str, Meta(pattern=r"^[A-Z0-9][A-Z0-9.:/-]{1,39}$(?!\n)", description="code of a statute or instrument")
-]
+from domain.forms import form
+
+UserId = Annotated[str, form(r"^[a-z0-9][a-z0-9._-]{0,31}$(?!\n)", "staff identifier, never a name")]
+LegalBasis = Annotated[str, form(r"^[A-Z0-9][A-Z0-9.:/-]{1,39}$(?!\n)", "code of a statute or instrument")]
 
 
 class Role(StrEnum):

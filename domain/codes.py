@@ -2,7 +2,7 @@ r"""The closed vocabularies of a customs record, and the shapes of the codes of 
 
 A field that may travel without naming anyone is one of these: an enumeration, or text that a pattern holds to a code.
 "Not reported" is an absent field; "unknown" is a value of its own (`XX` for a country, `unknown` in an enumeration).
-Patterns are checked where data enter, because msgspec checks on decoding and converting, never on construction. They
+A form is checked where data enter and before they are stored (`domain.forms`), never on construction. Patterns
 end in `$(?!\n)`, because `$` alone lets a line feed pass behind the last sign.
 """
 
@@ -10,45 +10,38 @@ from enum import StrEnum
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
-CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$(?!\n)", description="ISO 3166-1 alpha-2, XX for unknown")]
-SubdivisionCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}-[A-Z0-9]{1,3}$(?!\n)", description="ISO 3166-2")]
-UnLocode = Annotated[str, Meta(pattern=r"^[A-Z]{2}[A-Z2-9]{3}$(?!\n)", description="UN/LOCODE without the space")]
-OfficeCode = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9-]{1,15}$(?!\n)", description="customs office")]
-UnitCode = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,3}$(?!\n)", description="UN/ECE Recommendation 20")]
-CurrencyCode = Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)", description="ISO 4217")]
-NodeCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}[A-Z0-9-]{0,10}$(?!\n)", description="a node of the network")]
-ListName = Annotated[str, Meta(pattern=r"^[A-Z][A-Z0-9-]{1,23}$(?!\n)", description="name of a code list")]
-Edition = Annotated[
-    str, Meta(pattern=r"^[0-9]{4}(-[0-9]{2}){0,2}$(?!\n)", description="edition of a code list, a year or date")
-]
-CodeValue = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9./+-]{0,39}$(?!\n)", description="a value of a code list")
-]
-HsDigits = Annotated[str, Meta(pattern=r"^[0-9]{2}([0-9]{2}){0,4}$(?!\n)", description="2 to 10 digits")]
-InstrumentCode = Annotated[
-    str, Meta(pattern=r"^[A-Z0-9][A-Z0-9.:/-]{1,39}$(?!\n)", description="code of a legal instrument")
-]
-ProvisionCode = Annotated[
-    str, Meta(pattern=r"^[A-Z0-9][A-Z0-9.:/-]{1,39}$(?!\n)", description="code of a statute's provision")
-]
+from domain.forms import form
+
+CountryCode = Annotated[str, form(r"^[A-Z]{2}$(?!\n)", "ISO 3166-1 alpha-2, XX for unknown")]
+SubdivisionCode = Annotated[str, form(r"^[A-Z]{2}-[A-Z0-9]{1,3}$(?!\n)", "ISO 3166-2")]
+UnLocode = Annotated[str, form(r"^[A-Z]{2}[A-Z2-9]{3}$(?!\n)", "UN/LOCODE without the space")]
+OfficeCode = Annotated[str, form(r"^[A-Z0-9][A-Z0-9-]{1,15}$(?!\n)", "customs office")]
+UnitCode = Annotated[str, form(r"^[A-Z0-9]{2,3}$(?!\n)", "UN/ECE Recommendation 20")]
+CurrencyCode = Annotated[str, form(r"^[A-Z]{3}$(?!\n)", "ISO 4217")]
+NodeCode = Annotated[str, form(r"^[A-Z]{2}[A-Z0-9-]{0,10}$(?!\n)", "a node of the network")]
+ListName = Annotated[str, form(r"^[A-Z][A-Z0-9-]{1,23}$(?!\n)", "name of a code list")]
+Edition = Annotated[str, form(r"^[0-9]{4}(-[0-9]{2}){0,2}$(?!\n)", "edition of a code list, a year or date")]
+CodeValue = Annotated[str, form(r"^[A-Za-z0-9][A-Za-z0-9./+-]{0,39}$(?!\n)", "a value of a code list")]
+HsDigits = Annotated[str, form(r"^[0-9]{2}([0-9]{2}){0,4}$(?!\n)", "2 to 10 digits")]
+InstrumentCode = Annotated[str, form(r"^[A-Z0-9][A-Z0-9.:/-]{1,39}$(?!\n)", "code of a legal instrument")]
+ProvisionCode = Annotated[str, form(r"^[A-Z0-9][A-Z0-9.:/-]{1,39}$(?!\n)", "code of a statute's provision")]
 Text = Annotated[
     str,
-    Meta(
-        min_length=1,
-        max_length=10_000,
-        pattern="^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]*$",
-        description="words typed by hand, without control or direction-changing characters",
+    form(
+        "^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]*$",
+        "words typed by hand, without control or direction-changing characters",
+        least=1,
+        most=10_000,
     ),
 ]
 Line = Annotated[
     str,
-    Meta(
-        min_length=1,
-        max_length=200,
-        pattern="^[^\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]*$(?!\n)",
-        description="one line of words typed by hand",
+    form(
+        "^[^\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]*$(?!\n)",
+        "one line of words typed by hand",
+        least=1,
+        most=200,
     ),
 ]
 

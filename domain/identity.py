@@ -12,14 +12,15 @@ import msgspec
 from msgspec import Meta
 
 from domain.codes import CountryCode, DocumentKind, Line, Text
+from domain.forms import form
 
-ScriptCode = Annotated[str, Meta(pattern=r"^[A-Z][a-z]{3}$(?!\n)", description="ISO 15924")]
+ScriptCode = Annotated[str, form(r"^[A-Z][a-z]{3}$(?!\n)", "ISO 15924")]
 Year = Annotated[int, Meta(ge=1850, le=2200)]
 Mrz = Annotated[
     str,
-    Meta(
-        pattern=r"^([A-Z0-9<]{30}(\n[A-Z0-9<]{30}){2}|[A-Z0-9<]{36}\n[A-Z0-9<]{36}|[A-Z0-9<]{44}\n[A-Z0-9<]{44})$(?!\n)",
-        description="the machine-readable zone, its lines one below the other (ICAO Doc 9303)",
+    form(
+        r"^([A-Z0-9<]{30}(\n[A-Z0-9<]{30}){2}|[A-Z0-9<]{36}\n[A-Z0-9<]{36}|[A-Z0-9<]{44}\n[A-Z0-9<]{44})$(?!\n)",
+        "the machine-readable zone, its lines one below the other (ICAO Doc 9303)",
     ),
 ]
 

@@ -33,6 +33,7 @@ from domain.codes import (
     UnitCode,
 )
 from domain.event import Command, Erased, Event
+from domain.forms import form
 from domain.goods import Goods
 from domain.refused import Refused
 from domain.seizure import (
@@ -64,8 +65,8 @@ OpenSeizureEvent = (
     | SeizureCancelled
 )
 
-InternationalHs = Annotated[str, Meta(pattern=r"^[0-9]{2}([0-9]{2}){0,2}$(?!\n)", description="2, 4 or 6 digits")]
-Where = Annotated[str, Meta(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$(?!\n)", description="ISO 3166-1 or 3166-2")]
+InternationalHs = Annotated[str, form(r"^[0-9]{2}([0-9]{2}){0,2}$(?!\n)", "2, 4 or 6 digits")]
+Where = Annotated[str, form(r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$(?!\n)", "ISO 3166-1 or 3166-2")]
 Amount = Annotated[int, Meta(ge=0, le=LARGEST)]
 Route = Annotated[tuple[CountryCode, ...], Meta(max_length=30)]
 FeedNumber = Annotated[int, Meta(ge=1, le=2**53 - 1)]

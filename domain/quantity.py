@@ -8,14 +8,12 @@ from decimal import Decimal
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
 from domain.codes import CurrencyCode, Qualifier, UnitCode
+from domain.forms import form
 from domain.refused import Refused
 
-WrittenNumber = Annotated[
-    str, Meta(pattern=r"^[0-9.,' \u00a0\u202f+\-eE]{1,48}$(?!\n)", description="a number as it was written")
-]
+WrittenNumber = Annotated[str, form(r"^[0-9.,' \u00a0\u202f+\-eE]{1,48}$(?!\n)", "a number as it was written")]
 
 LARGEST = Decimal(10) ** 18
 MOST_PLACES = 24

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from domain import business, notice, offence, person, premise, seizure
+from domain import business, forms, notice, offence, person, premise, seizure
 from domain.attribution import Occasion
 from domain.entry import Entry
 from domain.event import AnyEvent, Command, Event, PersonalEvent, wire_name
@@ -87,7 +87,7 @@ def encode(event: AnyEvent) -> bytes:
     if is_sound(event):
         return body  # msgspec need not read it back to find that it can
     try:
-        _decoders[wire_name(event)].decode(body)
+        read(wire_name(event), body)
     except msgspec.ValidationError as error:
         raise Refused(f"A field of {wire_name(event)} does not have the form it needs{_place(error)}.") from None
     return body
@@ -102,14 +102,24 @@ def _place(error: msgspec.ValidationError) -> str:
 
 
 def decode(name: str, body: bytes) -> AnyEvent:
-    """The event stored under a wire name.
+    """The event that we stored under a wire name: the forms of its texts were checked by `encode`, and are not again.
 
     Raises:
         KeyError: no event has this name.
-        msgspec.ValidationError: the bytes are not such an event.
+        msgspec.DecodeError: the bytes are not such an event.
     """
     event: AnyEvent = _decoders[name].decode(body)
     return event
+
+
+def read(name: str, body: bytes) -> AnyEvent:
+    """The event under a wire name in bytes that came from outside, with everything about it checked.
+
+    Raises:
+        KeyError: no event has this name.
+        msgspec.DecodeError: the bytes are not such an event.
+    """
+    return forms.checked(decode(name, body), EVENTS[name])
 
 
 def is_personal(name: str) -> bool:

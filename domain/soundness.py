@@ -1,7 +1,8 @@
 """Whether a value has the form that its fields ask for, told without encoding it and reading it back.
 
 The types themselves are the rules: for each, a function is written from what msgspec knows of it. It says yes only
-where reading back is certain to succeed; anything else is "not certain", and msgspec decides. Codes that were found to
+where reading back is certain to succeed and every text has its form; anything else is "not certain", and is decided
+by reading back. Codes that were found to
 fit are remembered, since the same few come again and again; nothing personal is ever remembered.
 """
 
@@ -16,6 +17,7 @@ import msgspec
 from msgspec import NODEFAULT, UNSET, inspect
 
 from domain.event import PersonalEvent
+from domain.forms import type_info
 
 IsSound = Callable[[Any], bool]
 
@@ -33,7 +35,7 @@ PLAIN: dict[type[inspect.Type], type] = {
 
 def soundness_of(struct: type[msgspec.Struct]) -> IsSound:
     """Return a function that tells whether an instance of this very type is certain to be read back."""
-    told = inspect.type_info(struct)
+    told = type_info(struct)
     if not isinstance(told, inspect.StructType):
         raise TypeError(f"{struct} is not a struct")
     return _Writer(remembers=not issubclass(struct, PersonalEvent)).function(told)

@@ -137,7 +137,7 @@ def _fault_of_body(core: Core, key: bytes | None) -> Fault | None:
     except ValueError:
         return Fault.KEY
     try:
-        event = records.decode(core.name, body)
+        event = records.read(core.name, body)
     except (ValueError, msgspec.MsgspecError):
         return Fault.BODY
     return None if records.is_personal(core.name) is isinstance(event, PersonalEvent) else Fault.BODY

@@ -1,8 +1,9 @@
 """The exporter of a feed to the CEN: it reads open entries only, holds no key but its signing key, and tells notices.
 
-It asks a view in which no personal entry stands, and decodes by a union of open events, in which none could. Chunks are
-counted in open entries, and it works by the clock and never because something was sealed, so that not even the cut of
-its batches depends on what is personal. Its numbers and tree are its own, over notices alone.
+It asks a view in which no personal entry stands, and decodes by a union of open events, in which none could; each code
+is checked once more for its form. Chunks are counted in open entries, and it works by the clock and never because
+something was sealed, so that not even the cut of its batches depends on what is personal. Its numbers and tree are its
+own, over notices alone.
 """
 
 import threading
@@ -13,6 +14,7 @@ from uuid import UUID, uuid4
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from domain import forms
 from domain.notice import Cell, OpenSeizureEvent
 from exchange import decisions, envelope, outbox, telling
 from exchange.envelope import NoticeCore
@@ -24,7 +26,6 @@ TICK_S = 0.5
 CHUNK = 500
 """Open entries looked at in one transaction, and so at most the notices in one batch."""
 
-_events: msgspec.msgpack.Decoder[OpenSeizureEvent] = msgspec.msgpack.Decoder(OpenSeizureEvent)
 _told = msgspec.msgpack.Decoder(Told)
 _encoder = msgspec.msgpack.Encoder(decimal_format="string")
 
@@ -32,6 +33,16 @@ OPEN_ENTRIES = """
     SELECT position, record_id, body FROM exchange.open_seizure
     WHERE position > %s AND position <= %s AND node = %s ORDER BY position LIMIT %s
 """
+
+
+def read(body: bytes) -> OpenSeizureEvent:
+    """The open event of a seizure in these bytes.
+
+    Raises:
+        msgspec.DecodeError: they hold anything else, or a code without its form.
+    """
+    event: OpenSeizureEvent = forms.from_msgpack(body, OpenSeizureEvent)
+    return event
 
 
 class CenExporter(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +62,11 @@ class CenExporter(msgspec.Struct, frozen=True, kw_only=True):
             told = Telling(self.connection, self.peer)
             told.fetch([record_id for _, record_id, _ in rows])
             answers = [
-                (position, record_id, told.tell(record_id, _events.decode(body), self.new_export_id))
+                (
+                    position,
+                    record_id,
+                    told.tell(record_id, read(body), self.new_export_id),
+                )
                 for position, record_id, body in rows
             ]
             self._send(feed, answers, now)
@@ -94,16 +109,15 @@ class CenExporter(msgspec.Struct, frozen=True, kw_only=True):
         export_id, notice = words
 
         def core(number: int) -> bytes:
-            return envelope.encode(
-                NoticeCore(
-                    form="notice/1",
-                    origin=self.node,
-                    recipient=self.peer,
-                    number=number,
-                    export_id=export_id,
-                    notice=notice,
-                )
+            told = NoticeCore(
+                form="notice/1",
+                origin=self.node,
+                recipient=self.peer,
+                number=number,
+                export_id=export_id,
+                notice=notice,
             )
+            return envelope.encode(forms.checked(told, NoticeCore))
 
         return outbox.Draft(position=position, record_id=record_id, core=core)
 

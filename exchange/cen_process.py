@@ -17,6 +17,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
+from domain import forms
 from exchange import cen
 
 ENDS_WITHIN_S = 10.0
@@ -58,7 +59,7 @@ def end(child: "subprocess.Popen[bytes]") -> None:
 
 def main() -> None:
     """Tell the CEN until our input is closed."""
-    given = msgspec.json.decode(sys.stdin.buffer.readline(), type=Given)
+    given = forms.from_json(sys.stdin.buffer.readline(), Given)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for our parent, which lets us end
     key = Ed25519PrivateKey.from_private_bytes(given.signing_key)
     stop = threading.Event()

@@ -16,8 +16,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Meta
 
+from domain import forms
 from domain.attribution import Purpose
 from domain.codes import InstrumentCode, NodeCode
+from domain.forms import form
 from domain.handling import Handling, Onward
 from domain.notice import Notice
 from ledger import leaf
@@ -32,10 +34,10 @@ Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Number = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Microseconds = Annotated[int, Meta(ge=0, le=2**53 - 1)]
-WireName = Annotated[str, Meta(pattern=r"^[a-z]{1,20}\.[a-z-]{1,43}$(?!\n)")]
+WireName = Annotated[str, form(r"^[a-z]{1,20}\.[a-z-]{1,43}$(?!\n)", "the wire name of an event")]
 Proof = Annotated[tuple[Hash, ...], Meta(max_length=64)]
 CheckpointText = Annotated[str, Meta(max_length=1_024)]
-Evaluation = Annotated[str, Meta(pattern=r"^[ABCX][1-4]$(?!\n)")]
+Evaluation = Annotated[str, form(r"^[ABCX][1-4]$(?!\n)", "source and information, as Europol's 4x4 has them")]
 
 OWN_OBSERVATION = "A1"
 """Reliable source, known to be true: what customs itself found and recorded (Europol's 4x4)."""
@@ -133,10 +135,6 @@ Line: TypeAlias = Whole | Held
 
 _encoder = msgspec.msgpack.Encoder(uuid_format="bytes", decimal_format="string", order="sorted")
 _lines: msgspec.msgpack.Decoder[Line] = msgspec.msgpack.Decoder(Line)
-_cores: dict[type[AnyCore], msgspec.msgpack.Decoder[AnyCore]] = {
-    Core: msgspec.msgpack.Decoder(Core),
-    NoticeCore: msgspec.msgpack.Decoder(NoticeCore),
-}
 
 
 class Malformed(Exception):  # noqa: N818  # an answer about bytes from outside, not a fault of ours
@@ -172,7 +170,7 @@ def decode_core(raw: bytes, kind: type[AnyCore]) -> AnyCore:
         Malformed: it is not such a core, or not in canonical form.
     """
     try:
-        core = _cores[kind].decode(raw)
+        core: AnyCore = forms.from_msgpack(raw, kind)
     except (msgspec.MsgspecError, ValueError):
         raise Malformed("The core does not have the form that this feed carries.") from None
     if encode(core) != raw:

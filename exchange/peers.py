@@ -16,15 +16,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from msgspec import Meta
 
+from domain import forms
 from domain.codes import NodeCode
+from domain.forms import form
 from domain.refused import Refused
 from ledger.keyring import Keyring
 from ledger.sessions import Session, connect
 
 KeyBytes = Annotated[bytes, Meta(min_length=32, max_length=32)]
-NatsUrl = Annotated[
-    str, Meta(pattern=r"^(nats|tls)://[A-Za-z0-9.\[\]:-]{1,255}$(?!\n)", description="nats://host:port")
-]
+NatsUrl = Annotated[str, form(r"^(nats|tls)://[A-Za-z0-9.\[\]:-]{1,255}$(?!\n)", "nats://host:port")]
 MOST_CARD_BYTES = 4_096
 
 
@@ -81,7 +81,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
             "nats_url": without_login(nats_url) if nats_url else None,
         }
         try:
-            return msgspec.convert(fields, Card)
+            return forms.convert(fields, Card)
         except msgspec.ValidationError as error:
             raise Refused(f"No card can be made of this: {error}.") from None
 
@@ -134,7 +134,7 @@ def read_card(text: str | bytes) -> Card:
     if len(raw) > MOST_CARD_BYTES:
         raise Refused("This is not the card of a node: it is too large.")
     try:
-        return msgspec.json.decode(raw, type=Card)
+        return forms.from_json(raw, Card)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused(f"This is not the card of a node: {error}.") from None
 

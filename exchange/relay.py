@@ -19,6 +19,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.client import JetStreamContext
 
+from domain import forms
 from exchange import checkpoint, envelope, jetstream, outbox, premises
 from exchange.accounts import account_of, receipts_of
 from exchange.envelope import Held, Malformed, Whole
@@ -183,7 +184,7 @@ class Relay:
         try:
             if len(raw) > MOST_RECEIPT_BYTES:
                 return REFUSED
-            told = msgspec.json.decode(raw, type=Standing)
+            told = forms.from_json(raw, Standing)
             if told.receipt is not None and not self._store(told, told.receipt):
                 return REFUSED
         except (msgspec.MsgspecError, UnicodeDecodeError, Malformed):

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from domain import forms
 from domain.attribution import Occasion
 from domain.codes import (
     Coded,
@@ -280,7 +281,7 @@ class Meaning:
             if not said:
                 return None
             try:
-                return msgspec.convert(said, Text)
+                return forms.convert(said, Text)
             except msgspec.ValidationError:
                 raise Unfit(
                     "narrative", "the words are longer than 10,000 characters or hold control or direction characters"
@@ -299,7 +300,7 @@ class Meaning:
                 return []
             numbers = list(dict.fromkeys(find(text) if find is not None else [tidy(text)]))
             try:
-                told_numbers = msgspec.convert(numbers, list[Line])
+                told_numbers = forms.convert(numbers, list[Line])
             except msgspec.ValidationError:
                 raise Unfit(
                     field, "a number is longer than 200 characters or holds control or direction characters"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 from msgspec import inspect
 
+from domain import forms
 from domain.quantity import require_sound
 from domain.refused import Refused
 from intake import dates, numbers, patterns
@@ -119,7 +120,7 @@ def remembered(find: Callable[[str], Value]) -> Callable[[str], Value]:
 
 def code_of(kind: Any) -> Callable[[str], Any]:  # noqa: ANN401  # a type of a field: an annotation has no narrower type
     """A function that makes a code of a text, or raises ValueError with what a code of this kind looks like."""
-    info = inspect.type_info(kind)
+    info = forms.type_info(kind)
     about = ""
     if isinstance(info, inspect.EnumType):
         about = f"is none of {', '.join(member.value for member in info.cls)}"
@@ -128,7 +129,7 @@ def code_of(kind: Any) -> Callable[[str], Any]:  # noqa: ANN401  # a type of a f
 
     def convert(text: str) -> Any:  # noqa: ANN401  # as above
         try:
-            return msgspec.convert(text, kind)
+            return forms.convert(text, kind)
         except msgspec.ValidationError:
             raise ValueError(about) from None
 

@@ -4,10 +4,12 @@ It is a part of its own beside the event, so that an entry can be proven without
 nobody can change unseen by which command an entry was made.
 """
 
+from typing import TypeAlias
 from uuid import UUID, SafeUUID
 
 import msgspec
 
+from domain import forms
 from domain.attribution import Attribution, LegalBasis, Purpose, Role, UserId
 
 FORMAT_VERSION = b"\x01"
@@ -17,7 +19,7 @@ _REST = 17
 _MOST_KNOWN = 4_096
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(tuple[UserId, Role, Purpose, LegalBasis])
+_Parts: TypeAlias = tuple[UserId, Role, Purpose, LegalBasis]
 _known: dict[bytes, Attribution] = {}
 
 
@@ -44,7 +46,7 @@ def decode(stored: bytes) -> tuple[Attribution, UUID | None]:
     if by is None or stored[:1] != FORMAT_VERSION:
         if stored[:1] != FORMAT_VERSION:
             raise ValueError("the attribution has no form that is known")
-        actor, role, purpose, legal_basis = _decoder.decode(rest)
+        actor, role, purpose, legal_basis = forms.from_msgpack(rest, _Parts)
         by = Attribution(actor=actor, role=role, purpose=purpose, legal_basis=legal_basis)
         if len(_known) >= _MOST_KNOWN:
             _known.clear()

@@ -154,7 +154,7 @@ def _key(line: Received, own_vault: Vault) -> WrappedKey | None:
         return None
     try:
         body = vault.open_with_entry_key(line.entry_key, line.header, line.body) if line.entry_key else line.body
-        event = records.decode(line.name, body)
+        event = records.read(line.name, body)
     except (ValueError, KeyError):
         raise _damaged(line, "its body cannot be read.") from None
     if isinstance(event, PersonalEvent) != line.is_personal:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from msgspec import inspect
 
 from domain.codes import CodeValue, Line, Text
+from domain.forms import type_info
 from domain.quantity import WrittenNumber
 
 IDS = [uuid.UUID(int=0x018F_0000_0000_7000_8000_0000_0000_0000 + number) for number in range(3)]
@@ -30,7 +31,7 @@ def bare(told: inspect.Type) -> inspect.Type:
 
 
 def pattern_of(alias: Any) -> str:  # noqa: ANN401  # an Annotated alias has no type of its own
-    told = bare(inspect.type_info(alias))
+    told = bare(type_info(alias))
     assert isinstance(told, inspect.StrType)
     assert told.pattern is not None
     return told.pattern
@@ -56,7 +57,7 @@ def text(pattern: str) -> st.SearchStrategy[str]:
 @functools.cache
 def of(kind: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401  # a type, a union of types or an Annotated alias
     """Values of a type."""
-    return _of(inspect.type_info(kind))
+    return _of(type_info(kind))
 
 
 def _of(told: inspect.Type) -> st.SearchStrategy[Any]:  # noqa: PLR0911  # an arm for each shape of type

@@ -11,6 +11,7 @@ from msgspec import inspect
 from domain.attribution import UserId
 from domain.codes import Line, Text
 from domain.event import Event, PersonalEvent
+from domain.forms import type_info
 from domain.identity import Mrz
 from domain.quantity import WrittenNumber
 from domain.records import COMMANDS, EVENTS, KINDS, OPEN_EVENTS, PERSONAL_EVENTS, encode
@@ -75,13 +76,13 @@ def could_hold_free_text(told: inspect.Type) -> bool:
 
 @pytest.mark.parametrize("event", OPEN_EVENTS, ids=lambda event: str(event.__struct_config__.tag))
 def test_an_open_event_has_no_field_that_could_hold_free_text(event: type[Event]) -> None:
-    loose = [path for path, told in fields(inspect.type_info(event)) if could_hold_free_text(told)]
+    loose = [path for path, told in fields(type_info(event)) if could_hold_free_text(told)]
     assert not loose, f"{event.__name__} could hold words in {loose}: give them a pattern, or make the event personal"
 
 
 @pytest.mark.parametrize("alias", [Text, Line, Mrz, str, float, bytes, dict[str, int], msgspec.Raw])
 def test_the_walk_finds_what_could_hold_free_text(alias: type) -> None:
-    assert could_hold_free_text(bare(inspect.type_info(alias)))
+    assert could_hold_free_text(bare(type_info(alias)))
 
 
 @pytest.mark.parametrize("event", PERSONAL_EVENTS, ids=lambda event: str(event.__struct_config__.tag))

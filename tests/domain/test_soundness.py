@@ -61,7 +61,7 @@ def _changed(value: Any, at: msgspec.Struct, field: str, odd: object) -> Any:  #
 def _is_read_back(event: AnyEvent) -> bool:
     try:
         stored = records._encoder.encode(event)
-        read = records.decode(wire_name(event), stored)
+        read = records.read(wire_name(event), stored)
         return records._encoder.encode(read) == stored and (read == event or "NaN" in repr(event))
     except (ValueError, TypeError, OverflowError):
         return False

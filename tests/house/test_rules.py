@@ -1,6 +1,7 @@
 """House rules that a reviewer should not have to remember: heads, names, sizes, and what may be committed."""
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,3 +98,34 @@ def test_a_suppressed_rule_says_why_on_its_line(path: Path) -> None:
         or ("type: ignore" in line and line.split("type: ignore", 1)[1].count("#") < 1)
     ]
     assert not bare, f"lines {bare}: write the reason after a second #"
+
+
+OF_OUR_OWN = {
+    "domain/forms.py": "the doors themselves",
+    "domain/records.py": "stored events, which `encode` checked; `read` checks what comes from outside",
+    "ledger/application.py": "stored events in the envelope of the eventsourcing library",
+    "ledger/line.py": "provenance that the receiver made",
+    "projections/folding.py": "states that the projector folded",
+    "exchange/cen.py": "what was told of a seizure before; stored events go through `forms`",
+    "exchange/decisions.py": "rows of our own table",
+    "exchange/envelope.py": "the frame of a line, which holds no text; what is within goes through `forms`",
+    "exchange/matter.py": "states that we folded",
+    "exchange/premises.py": "states that we folded",
+    "intake/excel_rows.py": "cells from the child process, not yet read",
+    "intake/json_rows.py": "cells of a file, not yet read",
+    "intake/reference.py": "lists that the package ships",
+    "cli/peers.py": "a card that we wrote",
+    "cli/supervisor.py": "the supervisor's own note of what runs",
+    "cli/demo/node.py": "answers of our own verbs",
+}
+"""Who may read bytes without the check of forms, and why nothing from outside is among what they read."""
+
+
+def test_what_comes_from_outside_is_read_through_a_door() -> None:
+    decoding = re.compile(r"msgspec\.convert\(|msgspec\.(json|msgpack)\.(decode\(|Decoder\()")
+    found = {
+        str(path.relative_to(ROOT))
+        for path in modules()
+        if path.relative_to(ROOT).parts[0] != "bench" and decoding.search(path.read_text())
+    }
+    assert found == set(OF_OUR_OWN), "read through `domain.forms`, or say here why it is our own"

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import inspect
 
 from domain.event import AnyEvent
+from domain.forms import type_info
 from domain.records import EVENTS, encode
 from tests.domain.strategies import bare
 
@@ -78,7 +79,7 @@ def vocabularies() -> dict[str, tuple[str, ...]]:
     """The values of every enumeration that an event can hold, by its name."""
     found: dict[str, tuple[str, ...]] = {}
     for event in EVENTS.values():
-        for enumeration in _enumerations(inspect.type_info(event)):
+        for enumeration in _enumerations(type_info(event)):
             found[enumeration.__name__] = tuple(str(member.value) for member in enumeration)
     return found
 
@@ -119,7 +120,7 @@ def append_missing_values() -> list[str]:
 
 def example(cls: type[AnyEvent], *, is_whole: bool) -> AnyEvent:
     """An event with all of its fields, or with those only that it must have."""
-    event: AnyEvent = _value(inspect.type_info(cls), is_whole=is_whole)
+    event: AnyEvent = _value(type_info(cls), is_whole=is_whole)
     return event
 
 

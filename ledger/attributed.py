@@ -5,7 +5,7 @@ nobody can change unseen by which command an entry was made.
 """
 
 from typing import TypeAlias
-from uuid import UUID, SafeUUID
+from uuid import UUID
 
 import msgspec
 
@@ -20,6 +20,8 @@ _MOST_KNOWN = 4_096
 
 _encoder = msgspec.msgpack.Encoder()
 _Parts: TypeAlias = tuple[UserId, Role, Purpose, LegalBasis]
+_uuids = msgspec.msgpack.Decoder(UUID)  # makes one in a fifth of the time that its constructor takes
+_SIXTEEN_BYTES = b"\xc4\x10"
 _known: dict[bytes, Attribution] = {}
 
 
@@ -52,12 +54,4 @@ def decode(stored: bytes) -> tuple[Attribution, UUID | None]:
             _known.clear()
         _known[rest] = by
     command = stored[_COMMAND]
-    return by, _uuid(command) if command != NO_COMMAND else None
-
-
-def _uuid(stored: bytes) -> UUID:
-    """Make a UUID without the checks of its constructor, which cost as much as all the rest of an attribution."""
-    made = object.__new__(UUID)
-    object.__setattr__(made, "int", int.from_bytes(stored, "big"))
-    object.__setattr__(made, "is_safe", SafeUUID.unknown)
-    return made
+    return by, None if command == NO_COMMAND else _uuids.decode(_SIXTEEN_BYTES + command)

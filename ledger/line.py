@@ -102,7 +102,7 @@ def stored_line(row: tuple[Any, ...]) -> StoredLine:
         attribution_hash=leaf.attribution_hash(salt, attribution) if withheld is None else withheld,
         key_id=row[11],
         leaf=row[12],
-        provenance=provenance and _provenance_decoder.decode(provenance),
+        provenance=provenance_of(provenance),
     )
 
 
@@ -123,7 +123,7 @@ def entry(row: tuple[Any, ...], keys: Mapping[UUID, HeldKey]) -> Entry:
     try:
         event: AnyEvent | Erased
         if personal:
-            event = _opened(record_id, version, recorded_at, node, name, body, keys.get(key_id))
+            event = opened(record_id, version, recorded_at, node, name, body, keys.get(key_id))
         else:
             event = records.decode(name, body)
         by, command_id = attributed.decode(attribution) if attribution is not None else (None, None)
@@ -136,7 +136,7 @@ def entry(row: tuple[Any, ...], keys: Mapping[UUID, HeldKey]) -> Entry:
             by=by,
             command_id=command_id,
             position=position,
-            provenance=provenance and _provenance_decoder.decode(provenance),
+            provenance=provenance_of(provenance),
         )
     except KeyError:
         raise Damaged("its event has a name that this program does not know.", **_place(row)) from None
@@ -147,44 +147,48 @@ def entry(row: tuple[Any, ...], keys: Mapping[UUID, HeldKey]) -> Entry:
         raise Damaged(f"{what}.", **_place(row)) from None
 
 
+def provenance_of(stored: bytes | None) -> Provenance | None:
+    """Return how an entry came to us, of the column of that name."""
+    return None if stored is None else _provenance_decoder.decode(stored)
+
+
 def rows(session: Session, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Ask for columns, in their binary form."""
     return session.cursor(binary=True).execute(query.encode(), parameters, prepare=True).fetchall()
 
 
-def held_keys(session: Session, vault: Vault, found: Iterable[tuple[Any, ...]]) -> dict[UUID, HeldKey]:
-    """Return the keys for rows of ENTRY_COLUMNS, as far as they are there and ours."""
-    key_ids = {row[KEY_ID] for row in found}
+def held_keys(
+    session: Session, vault: Vault, found: Iterable[tuple[Any, ...]], *, place: int = KEY_ID
+) -> dict[UUID, HeldKey]:
+    """Return the keys for rows with a key id at `place`, as far as they are there and ours."""
+    key_ids = {row[place] for row in found}
     key_ids.discard(None)
     return vault.find(session, key_ids) if key_ids else {}
 
 
-def entries(
-    found: Iterable[tuple[Any, ...]], keys: Mapping[UUID, HeldKey], *, until_damaged: bool = False
-) -> list[Entry]:
-    """Return the entries that rows of ENTRY_COLUMNS mean; `until_damaged`: those before a damaged one.
+def entries(found: Iterable[tuple[Any, ...]], keys: Mapping[UUID, HeldKey]) -> list[Entry]:
+    """Return the entries that rows of ENTRY_COLUMNS mean.
 
     Raises:
-        Damaged: an entry does not fit (`until_damaged`: the first).
+        Damaged: an entry does not fit.
     """
-    made: list[Entry] = []
     with no_collection():
-        try:
-            for row in found:
-                made.append(entry(row, keys))  # noqa: PERF401  # see below
-        except Damaged:
-            if not (made and until_damaged):
-                raise
-    return made
+        return [entry(row, keys) for row in found]
 
 
 def _place(row: tuple[Any, ...]) -> dict[str, Any]:
     return {"position": row[0], "record_id": row[1], "version": row[2]}
 
 
-def _opened(  # noqa: PLR0913, PLR0917  # the columns of the header
+def opened(  # noqa: PLR0913, PLR0917  # the columns of the header
     record_id: UUID, version: int, recorded_at: datetime, node: str, name: str, body: bytes, key: HeldKey | None
 ) -> AnyEvent | Erased:
+    """Return the personal event in a sealed body, `Erased` where its key is gone or was not given.
+
+    Raises:
+        ValueError: the body was changed, or moved to another place.
+        msgspec.DecodeError: it holds no such event.
+    """
     if key is None:
         return Erased(name)
     header = leaf.header(

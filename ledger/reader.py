@@ -10,13 +10,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 from uuid import UUID
 
 import psycopg
 
 from domain.entry import Entry
-from ledger import line, schema
+from ledger import frame, line, schema
 from ledger.collecting import no_collection
 from ledger.keyring import Keyring
 from ledger.line import StoredLine
@@ -25,14 +25,34 @@ from ledger.vault import Vault
 
 _FROM = "FROM ledger.sealed s JOIN ledger.entry e ON e.record_id = s.record_id AND e.version = s.version"
 _RANGE = "WHERE s.position > %s AND s.position <= %s ORDER BY s.position"
-_READ = f"SELECT {line.ENTRY_COLUMNS} {_FROM} {_RANGE}"  # our own columns
+_READ = f"SELECT {frame.COLUMNS} {_FROM} {_RANGE}"  # our own columns
+_READ_ONE = f"SELECT {line.ENTRY_COLUMNS} {_FROM} WHERE s.position = %s"  # the same
 _READ_STORED = f"SELECT {line.STORED_COLUMNS} {_FROM} {_RANGE}"  # the same
 _RECORD = f"SELECT {line.ENTRY_COLUMNS} {_FROM} WHERE s.record_id = %s ORDER BY s.version"  # the same
 _HEAD = "SELECT size FROM ledger.seal_state"
 WAKE_AT_LEAST_S = 1.0
-WORTH_FETCHING_AHEAD = 500
+WORTH_FETCHING_AHEAD = 250
+"""Who reads pages of at least so many entries, and got a full one, is taken to read on."""
+MOST_AHEAD = 4_000
+"""At most so many lines are fetched at once before they are asked for; each step ahead is twice the one before."""
 
 T = TypeVar("T")
+
+
+_Row = tuple[Any, ...]
+
+
+class _Fetched(NamedTuple):
+    """Lines that were fetched after a position, those after `place` among them not given out yet."""
+
+    after: int
+    limit: int
+    rows: list[_Row]
+    place: int = 0
+
+    def is_next(self, after: int) -> bool:
+        """Whether the lines after this position are those to give out next; positions have no gaps."""
+        return after == self.after + self.place and self.place < len(self.rows)
 
 
 class Reader:
@@ -47,7 +67,8 @@ class Reader:
         self._waiting_lock = threading.Lock()
         self._listener: Session | None = None
         self._fetching = ThreadPoolExecutor(1, "ncen-reader")
-        self._ahead: tuple[int, int, Future[list[tuple[Any, ...]]]] | None = None
+        self._fetched = _Fetched(0, 0, [])
+        self._ahead: Future[_Fetched] | None = None
 
     @classmethod
     def open(cls, database_url: str, *, keys: Path | None) -> Self:
@@ -59,7 +80,7 @@ class Reader:
         """
         keyring = None if keys is None else Keyring.open(keys)
         reader = cls(database_url, Vault(keyring))
-        session = reader._session = connect(database_url, statement_timeout_ms=READ_TIMEOUT_MS)
+        session = reader._session = _connect(database_url)
         try:
             schema.prepare_session(session)
             if keyring is not None:
@@ -77,19 +98,23 @@ class Reader:
     def read(self, after: int, limit: int) -> list[Entry]:
         """Return the entries at positions after + 1 and on, at most `limit`, opened and decoded.
 
-        While a full page is decoded and used, the next is fetched.
+        Lines are fetched in long stretches, each while the one before is used, and decoded page by page: short ones are
+        the quickest, since they stay in the processor's cache.
 
         Raises:
             Damaged: the entry at after + 1 does not fit.
         """
         with self._lock:
-            rows = self._fetched_ahead(after, limit)
-            if rows is None:
-                rows = self._asking(lambda session: line.rows(session, _READ, (after, after + limit)))
+            rows = self._page(after, limit)
+            keys = self._asking(lambda session: line.held_keys(session, self.vault, rows, place=frame.KEY_ID))
+        return frame.entries(rows, keys) or (self._damaged(after + 1) if rows else [])
+
+    def _damaged(self, position: int) -> list[Entry]:
+        """Say what is wrong with an entry that did not decode as a whole."""
+        with self._lock:
+            rows = self._asking(lambda session: line.rows(session, _READ_ONE, (position,)))
             keys = self._asking(lambda session: line.held_keys(session, self.vault, rows))
-            if len(rows) == limit >= WORTH_FETCHING_AHEAD:
-                self._fetch_ahead(after + limit, limit)
-        return line.entries(rows, keys, until_damaged=True)
+        return line.entries(rows, keys)
 
     def read_stored(self, after: int, limit: int) -> list[StoredLine]:
         """Return the lines at positions after + 1 and on, as they are stored, with everything a proof needs."""
@@ -133,28 +158,37 @@ class Reader:
             self._listener.execute(f"LISTEN {schema.CHANNEL}".encode())
         return self._listener
 
-    def _fetch_ahead(self, after: int, limit: int) -> None:
-        session = self._session
-        if session is not None:
-            parameters = after, after + limit
-            self._ahead = after, limit, self._fetching.submit(line.rows, session, _READ, parameters)
+    def _page(self, after: int, limit: int) -> list[_Row]:
+        """Return the lines after a position: what was fetched already if they come next, each given out once."""
+        if not self._fetched.is_next(after):
+            self._fetched = self._fetched_ahead(after) or self._asking(lambda session: _fetch(session, after, limit))
+            self._fetch_ahead(limit)
+        now = self._fetched
+        self._fetched = now._replace(place=now.place + limit)
+        return now.rows[now.place : now.place + limit]
 
-    def _fetched_ahead(self, after: int, limit: int) -> list[tuple[Any, ...]] | None:
-        """Return the page that was fetched ahead, if it is the one that is wanted and was full already then."""
+    def _fetch_ahead(self, limit: int) -> None:
+        """Begin to fetch what follows, if there is more: as much as two such stretches, in whole pages."""
+        now, session = self._fetched, self._session
+        if session is not None and len(now.rows) == now.limit and limit >= WORTH_FETCHING_AHEAD:
+            most = max(1, min(2 * now.limit, MOST_AHEAD) // limit) * limit
+            self._ahead = self._fetching.submit(_fetch, session, now.after + now.limit, most)
+
+    def _fetched_ahead(self, after: int) -> "_Fetched | None":
         ahead, self._ahead = self._ahead, None
-        if ahead is None or ahead[:2] != (after, limit):
+        if ahead is None:
             return None
         try:
-            rows = ahead[2].result()
+            fetched = ahead.result()
         except psycopg.OperationalError:
             return None
-        return rows if len(rows) == limit else None
+        return fetched if fetched.is_next(after) else None
 
     def _asking(self, ask: Callable[[Session], T]) -> T:
         """Ask the server; a session the server has closed meanwhile is replaced once: reading is harmless."""
         for is_last in (False, True):
             if self._session is None or self._session.closed:
-                self._session = connect(self._database_url, statement_timeout_ms=READ_TIMEOUT_MS)
+                self._session = _connect(self._database_url)
             try:
                 return ask(self._session)
             except psycopg.OperationalError:
@@ -176,6 +210,18 @@ class Reader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _fetch(session: Session, after: int, limit: int) -> _Fetched:
+    return _Fetched(after, limit, line.rows(session, _READ, (after, after + limit)))
+
+
+def _connect(database_url: str) -> Session:
+    """Open a session that reads a range by its keys, whatever the planner thinks of reading the whole ledger for it."""
+    session = connect(database_url, statement_timeout_ms=READ_TIMEOUT_MS)
+    names = ("enable_hashjoin", "enable_mergejoin", "enable_seqscan")
+    session.execute("SELECT set_config(name, 'off', false) FROM unnest(%s::text[]) AS name", [list(names)])
+    return session
 
 
 def _head(session: Session) -> int:

@@ -9,7 +9,7 @@ from domain.event import Erased
 from domain.seizure import NarrativeWritten, SeizureRecorded
 from ledger import leaf
 from ledger.errors import Damaged
-from ledger.ledger import Ledger, Reader
+from ledger.ledger import Asked, Ledger, Reader
 from ledger.sealer import seal_once
 from ledger.sessions import Session
 from tests.ledger.conftest import sealing
@@ -107,3 +107,61 @@ def test_reader_survives_the_end_of_its_session(ledger: Ledger, reader: Reader, 
         WHERE datname = current_database() AND pid <> pg_backend_pid()""")
     assert isinstance(reader.read(0, 10)[1].event, NarrativeWritten)
     assert reader.wait(0, 1) == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("name", "'seizure.goods-withdrawn'"),
+        ("name", "'seizure.narrative-written'"),
+        ("body", "body || '\\xc0'"),
+        ("body", "'\\xc0' || body"),
+        ("body", "substring(body FROM 1 FOR 20)"),
+        ("body", "'\\x'"),
+        ("attribution", "attribution || '\\xc0'"),
+        ("attribution", "'\\x0102'"),
+        ("provenance", "'\\xc0'"),
+    ],
+)
+def test_an_entry_that_was_changed_in_any_part_shifts_no_other(
+    ledger: Ledger, reader: Reader, session: Session, column: str, value: str
+) -> None:
+    for _ in range(3):
+        ledger.execute(ledger.new_id(), seizure(narrative="told"), OFFICER)
+    seal_once(session)
+    before = reader.read(0, 10)
+    session.execute("ALTER TABLE ledger.entry DISABLE TRIGGER insert_only")
+    session.execute(
+        f"""UPDATE ledger.entry SET {column} = {value} WHERE (record_id, version) =
+        (SELECT record_id, version FROM ledger.sealed WHERE position = 3)""".encode()
+    )
+    with pytest.raises(Damaged) as caught:
+        reader.read(2, 10)
+    assert caught.value.position == 3
+    assert reader.read(0, 10) == before[:2]
+    assert reader.read(3, 10) == before[3:]
+
+
+def test_what_is_read_in_stretches_is_what_is_read_at_once(ledger: Ledger, database_url: str, session: Session) -> None:
+    command = more_goods()
+    record_id = ledger.execute(ledger.new_id(), seizure(narrative="told"), OFFICER).record_id
+    asked = [Asked(record_id=ledger.new_id(), command=seizure(), command_id=ledger.new_id()) for _ in range(1_000)]
+    ledger.execute_all(asked, OFFICER)
+    ledger.execute(record_id, command, OFFICER)
+    while seal_once(session):
+        pass
+    with Reader.open(database_url, keys=None) as reader:
+        whole = reader.read(0, 2_000)
+        assert len(whole) == 1_003
+        for limit in (1, 7, 250, 300, 999):
+            with Reader.open(database_url, keys=None) as paging:
+                read, after = [], 0
+                while page := paging.read(after, limit):
+                    read += page
+                    after += len(page)
+                assert read == whole
+                assert paging.read(100, limit) == whole[100 : 100 + limit]  # back again
+                ledger.execute(ledger.new_id(), seizure(), OFFICER)
+                seal_once(session)
+                assert [entry.position for entry in paging.read(after, limit)] == [after + 1]
+            whole = reader.read(0, 2_000)

@@ -45,7 +45,7 @@ class Purpose(StrEnum):
     EXCHANGE = "exchange"
 
 
-class Attribution(msgspec.Struct, frozen=True, kw_only=True):
+class Attribution(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Who acted, in which role, for what purpose, on what legal basis."""
 
     actor: UserId
@@ -54,7 +54,7 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
     legal_basis: LegalBasis
 
 
-class Occasion(msgspec.Struct, frozen=True, kw_only=True):
+class Occasion(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The circumstances of a command or entry: who acts (None where withheld) and when the ledger learns of it."""
 
     by: Attribution | None

@@ -48,7 +48,7 @@ Line = Annotated[
 UNKNOWN_COUNTRY = "XX"
 
 
-class Coded(msgspec.Struct, frozen=True, kw_only=True):
+class Coded(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A value of an open code list, with the edition of the list it was taken from."""
 
     list: ListName
@@ -56,7 +56,7 @@ class Coded(msgspec.Struct, frozen=True, kw_only=True):
     code: CodeValue
 
 
-class HsCode(msgspec.Struct, frozen=True, kw_only=True):
+class HsCode(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A commodity code of the Harmonized System (or its national extension), with its edition: 2017 is not 2022."""
 
     edition: Edition

@@ -15,7 +15,7 @@ from domain.codes import InstrumentCode, NodeCode
 from domain.event import AnyEvent, Erased, PersonalEvent, wire_name
 
 
-class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+class Provenance(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How an entry came to us: from which peer's feed, under which number and premise, and when."""
 
     peer: NodeCode
@@ -26,7 +26,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     received_at: datetime
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class Entry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An event in its place; `position` is None until it is sealed, `by` is None where it was withheld from us."""
 
     record_id: UUID

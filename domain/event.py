@@ -12,11 +12,11 @@ from uuid import UUID
 import msgspec
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="event", omit_defaults=True):
     """Something happened, told without naming anyone."""
 
 
-class PersonalEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
+class PersonalEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="event", omit_defaults=True):
     """Something happened that tells of a person, or was told in words typed by hand."""
 
     subject_field: ClassVar[str | None] = None
@@ -33,7 +33,7 @@ class PersonalEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"
 AnyEvent = Event | PersonalEvent
 
 
-class Erased(msgspec.Struct, frozen=True):
+class Erased(msgspec.Struct, frozen=True, gc=False):
     """Stands where a personal event can no longer be read: its subject was erased, or it was withheld from us."""
 
     name: str

@@ -105,13 +105,15 @@ def _of_seizure(seizure: Seizure, known: Known) -> Iterator[Flag]:
         for country in seizure.route:
             yield from _of_country(country, known, "route")
     seen: set[object] = set()
+    is_one_of_many = len(seizure.goods) > 1
     for line in seizure.goods:
         yield from _of_goods(line.goods, line.line, seizure.occurred_on, known)
-        said = meaning(line.goods)
+        said = meaning(line.goods) if is_one_of_many else None
         if said in seen:
             yield Flag(code=FlagCode.DUPLICATE_LINE, field="goods", line=line.line)
         seen.add(said)
-    yield from _of_parties(seizure.parties)
+    if seizure.parties:
+        yield from _of_parties(seizure.parties)
     if seizure.conveyance is ConveyanceKind.VESSEL:
         yield from (
             Flag(code=FlagCode.SHIP_NUMBER, field="plates", line=place)
@@ -142,7 +144,8 @@ def _of_goods(goods: Goods, line: int, occurred_on: date | None, known: Known) -
             yield Flag(code=FlagCode.UNUSUAL_UNIT, field="goods.quantity", line=line)
     if goods.value is not None and known:
         yield from _of_code(goods.value.currency, "CURRENCY", known, "goods.value", line)
-    yield from _of_days(occurred_on, goods.outcome_on, "goods.outcome_on", line)
+    if goods.outcome_on is not None:
+        yield from _of_days(occurred_on, goods.outcome_on, "goods.outcome_on", line)
 
 
 # ---------------------------------------------------------------- offences, persons, businesses

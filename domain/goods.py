@@ -16,7 +16,7 @@ from domain.quantity import Money, Quantity, is_same_amount, is_same_quantity, r
 from domain.refused import Refused
 
 
-class Goods(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Goods(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """What is said of one line of goods."""
 
     section: Section
@@ -30,7 +30,7 @@ class Goods(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     outcome_on: date | None = None
 
 
-class GoodsLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class GoodsLine(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """A line of goods under its number, counted from 1 within the seizure."""
 
     line: int

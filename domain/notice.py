@@ -81,7 +81,7 @@ class Stage(StrEnum):
     """Validated."""
 
 
-class NoticeLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class NoticeLine(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Goods of one description: lines that say the same are added up, so neither their order nor their number is told.
 
     `thousandths` is the quantity in thousandths of `unit`; `worth` is the stated value in whole units of `currency`.
@@ -101,7 +101,7 @@ class NoticeLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     outcome: Outcome | None = None
 
 
-class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Notice(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What the CEN is told of one seizure; subdivision and day are absent where they could single somebody out."""
 
     stage: Stage
@@ -119,7 +119,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     lines: Annotated[tuple[NoticeLine, ...], Meta(min_length=1, max_length=MOST_LINES)]
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Facts(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """A seizure as its open events tell it, and no more: the source of its notice."""
 
     kind: SeizureKind | None = None
@@ -144,7 +144,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return frozenset(Cell(section=goods.section, place=where, year=year) for goods in self.goods.values())
 
 
-class Cell(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Cell(msgspec.Struct, frozen=True, gc=False, kw_only=True, array_like=True):
     """A section in a subdivision (or country) in a year: with few seizures in it, day and place single somebody out."""
 
     section: Section

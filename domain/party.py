@@ -11,7 +11,7 @@ import msgspec
 from domain.codes import PartyRole, SubjectCategory
 
 
-class Party(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Party(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """A person or business, by its record id, and the part it had."""
 
     party: UUID

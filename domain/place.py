@@ -5,7 +5,7 @@ import msgspec
 from domain.codes import Coded, CountryCode, SubdivisionCode, UnLocode
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Place(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """Where: a country, and as close as a code can say it."""
 
     country: CountryCode

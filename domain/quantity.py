@@ -19,7 +19,7 @@ LARGEST = Decimal(10) ** 18
 MOST_PLACES = 24
 
 
-class Quantity(msgspec.Struct, frozen=True, kw_only=True):
+class Quantity(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How much: amount, the text it was read from, unit (UN/ECE Rec 20) and qualifier."""
 
     amount: Decimal
@@ -28,7 +28,7 @@ class Quantity(msgspec.Struct, frozen=True, kw_only=True):
     qualifier: Qualifier = Qualifier.NOT_STATED
 
 
-class Money(msgspec.Struct, frozen=True, kw_only=True):
+class Money(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How much it is worth, as stated: never computed from quantity and price."""
 
     amount: Decimal

@@ -158,7 +158,7 @@ class Feed:
                 stop.wait(LONGEST_BACK_OFF_S)
 
     def _is_worth_reading_ahead(self) -> int | None:
-        """The position to read on from: only after full batches, which say that there is more, and one batch ahead."""
+        """The position to read on from: only after full batches, where there is more, and one batch ahead."""
         now = time.monotonic()
         if self._is_reading or not self._window:
             return None
@@ -166,7 +166,8 @@ class Feed:
         if not self._may_read(latest.last, now):
             return None
         furthest = max((after for after, at in self._readers.values() if now - at < ACTIVE_S), default=-1)
-        return latest.last if len(latest.batch) == BATCH and furthest + 1 >= latest.first else None
+        has_more = len(latest.batch) == BATCH and self.head > latest.last
+        return latest.last if has_more and furthest + 1 >= latest.first else None
 
     def forget(self) -> None:
         """Read everything anew from now on, with keys as they are now: what was erased meanwhile is gone."""

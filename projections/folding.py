@@ -15,8 +15,9 @@ import msgspec
 from domain.attribution import Occasion
 from domain.entry import Entry
 from domain.records import KINDS
+from projections.packing import copy_packed_rows
 from projections.projection import Cursor, Past, Table
-from projections.rows import copy_rows, plain_array
+from projections.rows import plain_array
 
 
 class Origin(msgspec.Struct, frozen=True, array_like=True):
@@ -117,7 +118,7 @@ class Folding:
         self, cursor: Cursor, added: list[tuple[UUID, int, bytes]], changed: list[tuple[UUID, int, bytes]]
     ) -> None:
         if added:
-            copy_rows(cursor, self._name, ("record_id", "version", "state"), added)
+            copy_packed_rows(cursor, self._name, ("record_id", "version", "state"), added)
         if changed:
             cursor.execute(
                 f"UPDATE {self._name} AS stood SET version = told.version, state = told.state"  # noqa: S608  # our own table name

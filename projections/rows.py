@@ -12,6 +12,7 @@ from uuid import UUID
 from psycopg import sql
 
 from domain.entry import Entry
+from projections.packing import copy_packed_rows
 from projections.projection import Cursor
 
 Key = tuple[Any, ...]
@@ -49,7 +50,7 @@ def replace_records(
 
 def plain_array(values: Iterable[Any]) -> str:
     """A PostgreSQL array literal of numbers or ids, which need no quotes: much quicker than a list."""
-    return f"{{{','.join(map(str, values))}}}"
+    return f"{{{','.join([value.hex if type(value) is UUID else str(value) for value in values])}}}"
 
 
 def array(values: Sequence[str]) -> str:
@@ -92,7 +93,7 @@ class History:
         if self._closed:
             self._close(cursor)
         if self._rows:
-            copy_rows(cursor, self._table, self._columns, self._rows)
+            copy_packed_rows(cursor, self._table, self._columns, self._rows)
 
     def _close(self, cursor: Cursor) -> None:
         """Close rows that stood before the batch.

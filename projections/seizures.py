@@ -17,7 +17,7 @@ from domain.goods import Goods, GoodsLine
 from domain.seizure import Seizure
 from projections.folding import Chain, Folding, Origin, Step
 from projections.projection import Cursor, Past, Table, open_names
-from projections.rows import NO_DAY, History, array
+from projections.rows import NO_DAY, History
 
 NAME = "seizures"
 VERSION = 1
@@ -166,6 +166,9 @@ def _flagged(seizure: Seizure) -> tuple[str, ...]:
 
 
 def _tell_lines(history: History, chain: Chain) -> None:
+    if chain.before is None and len(chain.steps) == 1:
+        _tell_first_lines(history, chain)
+        return
     before: tuple[GoodsLine, ...] = () if chain.before is None else chain.before.state.goods
     stood: dict[int, Goods] | None = None
     rows: dict[int, list[Any]] = {}
@@ -189,6 +192,13 @@ def _tell_lines(history: History, chain: Chain) -> None:
         stood = told
 
 
+def _tell_first_lines(history: History, chain: Chain) -> None:
+    """What telling step by step comes to for a record that is new and has one: most are."""
+    entry, _origin, state = chain.steps[0]
+    for number, goods in {line.line: line.goods for line in state.goods}.items():
+        history.open((chain.record_id, number), entry, _goods(goods))
+
+
 def _circumstances(seizure: Seizure, origin: Origin, flagged: tuple[str, ...]) -> tuple[Any, ...]:
     place = seizure.place
     local = place.local if place else None
@@ -206,10 +216,10 @@ def _circumstances(seizure: Seizure, origin: Origin, flagged: tuple[str, ...]) -
         seizure.detection,
         seizure.concealment,
         seizure.conveyance,
-        array(seizure.route),
+        seizure.route,
         seizure.status,
         seizure.source,
-        array(flagged),
+        flagged,
         origin.node,
         origin.peer,
         origin.instrument,

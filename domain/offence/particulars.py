@@ -66,7 +66,7 @@ class PenaltyKind(StrEnum):
     OTHER = "other"
 
 
-class Penalty(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Penalty(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """A penalty: its kind, and its amount or its length, where it has one."""
 
     kind: PenaltyKind

@@ -30,7 +30,7 @@ from domain.party import Party
 from domain.place import Place
 
 
-class PenaltyLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PenaltyLine(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """A penalty under its number; `lifted` says why it no longer stands."""
 
     number: int
@@ -38,7 +38,7 @@ class PenaltyLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     lifted: Reason | None = None
 
 
-class Offence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Offence(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """An offence as it stands. Every field may be absent: a peer may have been given some of the events only."""
 
     offence_type: OffenceType | None = None

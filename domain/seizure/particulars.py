@@ -17,14 +17,14 @@ Lines = Annotated[tuple[GoodsLine, ...], Meta(min_length=1, max_length=MOST_LINE
 Route = Annotated[tuple[CountryCode, ...], Meta(max_length=30)]
 
 
-class Plate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Plate(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """A registration plate, hull or vehicle number, as it was read."""
 
     number: Line
     country: CountryCode | None = None
 
 
-class Document(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Document(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """A document by its kind and number, as it was read."""
 
     kind: DocumentKind

@@ -1,5 +1,6 @@
 """A seizure as it stands, folded from its events; the fold never fails, since what happened, happened."""
 
+from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
 from typing import assert_never
@@ -52,7 +53,7 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Seizure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Seizure(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """A seizure as it stands. Every field may be absent: a peer may have been given some of the events only."""
 
     kind: SeizureKind | None = None
@@ -115,6 +116,8 @@ AUTHORING = (
 
 def evolve(seizure: Seizure | None, event: SeizureEvent | Erased, occasion: Occasion) -> Seizure:
     """Fold an event into the seizure as it stood; never fails, since what happened, happened."""
+    if seizure is None and isinstance(event, SeizureRecorded):
+        return _recorded(event, occasion)
     stood = seizure or Seizure()
     if isinstance(event, AUTHORING) and occasion.actor:
         stood = msgspec.structs.replace(stood, authors=stood.authors | {occasion.actor})
@@ -123,6 +126,30 @@ def evolve(seizure: Seizure | None, event: SeizureEvent | Erased, occasion: Occa
         told = stood.told or msgspec.structs.replace(stood, parties=())
         stood = msgspec.structs.replace(stood, told=msgspec.structs.replace(told, **_fold(told, _as_stated(event))))
     return msgspec.structs.replace(stood, **_fold(stood, event))
+
+
+def _recorded(event: SeizureRecorded, occasion: Occasion) -> Seizure:
+    """How nearly every seizure begins; what it comes to is what folding into an empty one comes to, only sooner."""
+    recorded = Seizure(
+        kind=event.kind,
+        office=event.office,
+        place=event.place,
+        occurred_on=event.occurred_on,
+        direction=event.direction,
+        detection=event.detection,
+        concealment=event.concealment,
+        conveyance=event.conveyance,
+        route=event.route,
+        source=event.source,
+        goods=event.goods,
+        last_line=_last_line(event.goods),
+        authors=frozenset({occasion.actor}) if occasion.actor else frozenset(),
+    )
+    return recorded if event.source is None else msgspec.structs.replace(recorded, told=recorded)
+
+
+def _last_line(goods: Iterable[GoodsLine]) -> int:
+    return max([line.line for line in goods], default=0)
 
 
 def _is_from_source(event: SeizureEvent | Erased) -> bool:
@@ -141,7 +168,7 @@ def _fold(stood: Seizure, event: SeizureEvent | Erased) -> dict[str, object]:
     match event:
         case SeizureRecorded():
             told: dict[str, object] = {field: getattr(event, field) for field in (*CIRCUMSTANCES, "source", "goods")}
-            return told | {"last_line": max((line.line for line in event.goods), default=0)}
+            return told | {"last_line": _last_line(event.goods)}
         case CircumstancesCorrected():
             return {f: value for f in CIRCUMSTANCES if (value := getattr(event, f)) is not UNSET}
         case GoodsAdded(line=number, goods=goods):

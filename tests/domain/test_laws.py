@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from domain.attribution import Occasion
 from domain.difference import as_text, differences
 from domain.event import AnyEvent, Command, Erased, wire_name
 from domain.flags import flags
@@ -19,7 +20,7 @@ from domain.person import KIND as PERSON
 from domain.person import MergePerson, UnmergePerson
 from domain.records import EVENTS, KINDS, Kind, decode, encode
 from domain.refused import Refused
-from domain.seizure import AddGoods
+from domain.seizure import AddGoods, Seizure, SeizureRecorded
 from tests.domain.given import COLLEAGUE, NOBODY_KNOWN, OFFICER, TODAY, answered, assert_sentence
 from tests.domain.golden.stored import example
 from tests.domain.strategies import of
@@ -52,6 +53,12 @@ def fold(kind: Kind, events: list[AnyEvent | Erased], state: Any = None) -> Any:
     for event in events:
         state = kind.evolve(state, event, OFFICER)
     return state
+
+
+@given(of(SeizureRecorded), st.sampled_from([OFFICER, NOBODY_KNOWN]))
+def test_a_seizure_begins_as_it_would_from_an_empty_one(event: SeizureRecorded, occasion: Occasion) -> None:
+    evolve = KINDS["seizure"].evolve
+    assert evolve(None, event, occasion) == evolve(Seizure(), event, occasion)
 
 
 @kinds

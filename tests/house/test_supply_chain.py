@@ -1,4 +1,4 @@
-"""What we build on: locked by hash, under licences that an administration can live with, and no secret among our files."""
+"""What we build on: locked by hash, under licences an administration can live with, and no secret among our files."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from detect_secrets import SecretsCollection
+from detect_secrets.core.secrets_collection import SecretsCollection
 from detect_secrets.settings import transient_settings
 
 from tests.house.test_rules import ROOT, tracked

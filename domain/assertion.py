@@ -119,12 +119,18 @@ class Merge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A person or business as it stands: all that was said of it, and with which records it is one."""
+    """A person or business as it stands: all that was said of it, and with which records it is one.
+
+    `restricted`, `held` and `erased` are the grounds (`domain.rights`), absent where it is not.
+    """
 
     is_registered: bool = False
     statements: tuple[Asserted[Any], ...] = ()
     last_number: int = 0
     merged: tuple[Merge, ...] = ()
+    restricted: str | None = None
+    held: str | None = None
+    erased: str | None = None
 
     def statement(self, number: int) -> Asserted[Any] | None:
         """The assertion under a number, retracted ones included, or None."""

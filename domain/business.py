@@ -39,6 +39,14 @@ from domain.identity import (
     Said,
 )
 from domain.refused import Refused
+from domain.rights import (
+    ErasureGrounds,
+    HoldGrounds,
+    RestrictionGrounds,
+    as_erased,
+    require_erasable,
+    require_not_erased,
+)
 
 KIND = "business"
 
@@ -101,10 +109,39 @@ class BusinessUnmerged(PersonalEvent, frozen=True, kw_only=True, tag="business.u
     reason: Reason
 
 
+class BusinessRestricted(Event, frozen=True, kw_only=True, tag="business.restricted"):
+    """The business was left out of search and exchange, though it is kept (Directive (EU) 2016/680, article 16(3))."""
+
+    grounds: RestrictionGrounds
+
+
+class BusinessRestrictionLifted(Event, frozen=True, kw_only=True, tag="business.restriction-lifted"):
+    """The business takes part in search and exchange again."""
+
+
+class BusinessHeld(Event, frozen=True, kw_only=True, tag="business.hold-placed"):
+    """The business was put on hold; it cannot be erased until it is released."""
+
+    grounds: HoldGrounds
+
+
+class BusinessHoldReleased(Event, frozen=True, kw_only=True, tag="business.hold-released"):
+    """The hold on the business ended."""
+
+
+class BusinessErased(Event, frozen=True, kw_only=True, tag="business.erased"):
+    """The business was erased; the keys of all that was said of it were destroyed, in every record."""
+
+    grounds: ErasureGrounds
+
+
 BusinessAssertion = (
     NameAsserted | IdentifierAsserted | AddressAsserted | ContactAsserted | RoleAsserted | ClosureAsserted
 )
-BusinessEvent = BusinessRegistered | BusinessAssertion | AssertionRetracted | BusinessMerged | BusinessUnmerged
+BusinessRight = BusinessRestricted | BusinessRestrictionLifted | BusinessHeld | BusinessHoldReleased | BusinessErased
+BusinessEvent = (
+    BusinessRegistered | BusinessAssertion | AssertionRetracted | BusinessMerged | BusinessUnmerged | BusinessRight
+)
 
 EVENT_OF: dict[type[Said], type[Assertion[Any]]] = {
     BusinessName: NameAsserted,
@@ -152,7 +189,44 @@ class UnmergeBusiness(Command, frozen=True, kw_only=True, tag="unmerge-business"
     reason: Reason
 
 
-BusinessCommand = RegisterBusiness | AssertAboutBusiness | RetractAboutBusiness | MergeBusiness | UnmergeBusiness
+class RestrictBusiness(Command, frozen=True, kw_only=True, tag="restrict-business"):
+    """Leave the business out of search and exchange."""
+
+    grounds: RestrictionGrounds
+
+
+class LiftRestrictionOfBusiness(Command, frozen=True, kw_only=True, tag="lift-restriction-of-business"):
+    """Let the business take part in search and exchange again."""
+
+
+class HoldBusiness(Command, frozen=True, kw_only=True, tag="hold-business"):
+    """Keep the business from being erased."""
+
+    grounds: HoldGrounds
+
+
+class ReleaseHoldOfBusiness(Command, frozen=True, kw_only=True, tag="release-hold-of-business"):
+    """End the hold."""
+
+
+class EraseBusiness(Command, frozen=True, kw_only=True, tag="erase-business"):
+    """Erase the business; `ledger.erasure` destroys the keys once this is on record."""
+
+    grounds: ErasureGrounds
+
+
+BusinessCommand = (
+    RegisterBusiness
+    | AssertAboutBusiness
+    | RetractAboutBusiness
+    | MergeBusiness
+    | UnmergeBusiness
+    | RestrictBusiness
+    | LiftRestrictionOfBusiness
+    | HoldBusiness
+    | ReleaseHoldOfBusiness
+    | EraseBusiness
+)
 
 # ---------------------------------------------------------------- as it stands
 
@@ -195,6 +269,8 @@ class Business(Subject, frozen=True, kw_only=True, omit_defaults=True):
 
 def decide(business: Business | None, command: BusinessCommand, occasion: Occasion) -> tuple[BusinessEvent, ...]:
     """Answer a command with what happens: events, none (nothing to do), or Refused."""
+    if business is not None and not isinstance(command, EraseBusiness):
+        require_not_erased(business)
     match command, business:
         case RegisterBusiness(statements=statements), _:
             stood = business or Business()
@@ -215,6 +291,17 @@ def decide(business: Business | None, command: BusinessCommand, occasion: Occasi
             if not any(merge.other == other for merge in business.merged):
                 raise Refused("These two records are not merged.")
             return (BusinessUnmerged(other=other, reason=reason),)
+        case RestrictBusiness(grounds=grounds), Business():
+            return () if business.restricted == grounds else (BusinessRestricted(grounds=grounds),)
+        case LiftRestrictionOfBusiness(), Business():
+            return () if business.restricted is None else (BusinessRestrictionLifted(),)
+        case HoldBusiness(grounds=grounds), Business():
+            return () if business.held == grounds else (BusinessHeld(grounds=grounds),)
+        case ReleaseHoldOfBusiness(), Business():
+            return () if business.held is None else (BusinessHoldReleased(),)
+        case EraseBusiness(grounds=grounds), Business():
+            require_erasable(business)
+            return () if business.erased is not None else (BusinessErased(grounds=grounds),)
     raise AssertionError("every command is answered above")
 
 
@@ -240,6 +327,16 @@ def _fold(stood: Business, event: BusinessEvent | Erased) -> dict[str, object]:
             return with_merge(stood, Merge(other=other, basis=basis))
         case BusinessUnmerged(other=other):
             return without_merge(stood, other)
+        case BusinessRestricted(grounds=grounds):
+            return {"restricted": grounds}
+        case BusinessRestrictionLifted():
+            return {"restricted": None}
+        case BusinessHeld(grounds=held):
+            return {"held": held}
+        case BusinessHoldReleased():
+            return {"held": None}
+        case BusinessErased(grounds=erased):
+            return as_erased(erased)
         case Erased(name=name):
             return with_erased(stood, name, ASSERTIONS)
     assert_never(event)

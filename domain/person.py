@@ -41,6 +41,14 @@ from domain.identity import (
     SexStated,
 )
 from domain.refused import Refused
+from domain.rights import (
+    ErasureGrounds,
+    HoldGrounds,
+    RestrictionGrounds,
+    as_erased,
+    require_erasable,
+    require_not_erased,
+)
 
 KIND = "person"
 
@@ -113,6 +121,32 @@ class PersonUnmerged(PersonalEvent, frozen=True, kw_only=True, tag="person.unmer
     reason: Reason
 
 
+class PersonRestricted(Event, frozen=True, kw_only=True, tag="person.restricted"):
+    """The person was left out of search and exchange, though it is kept (Directive (EU) 2016/680, article 16(3))."""
+
+    grounds: RestrictionGrounds
+
+
+class PersonRestrictionLifted(Event, frozen=True, kw_only=True, tag="person.restriction-lifted"):
+    """The person takes part in search and exchange again."""
+
+
+class PersonHeld(Event, frozen=True, kw_only=True, tag="person.hold-placed"):
+    """The person was put on hold; it cannot be erased until it is released."""
+
+    grounds: HoldGrounds
+
+
+class PersonHoldReleased(Event, frozen=True, kw_only=True, tag="person.hold-released"):
+    """The hold on the person ended."""
+
+
+class PersonErased(Event, frozen=True, kw_only=True, tag="person.erased"):
+    """The person was erased; the keys of all that was said of it were destroyed, in every record."""
+
+    grounds: ErasureGrounds
+
+
 PersonAssertion = (
     NameAsserted
     | BirthAsserted
@@ -123,7 +157,8 @@ PersonAssertion = (
     | ContactAsserted
     | DescriptionAsserted
 )
-PersonEvent = PersonRegistered | PersonAssertion | AssertionRetracted | PersonMerged | PersonUnmerged
+PersonRight = PersonRestricted | PersonRestrictionLifted | PersonHeld | PersonHoldReleased | PersonErased
+PersonEvent = PersonRegistered | PersonAssertion | AssertionRetracted | PersonMerged | PersonUnmerged | PersonRight
 
 EVENT_OF: dict[type[Said], type[Assertion[Any]]] = {
     PersonName: NameAsserted,
@@ -173,7 +208,44 @@ class UnmergePerson(Command, frozen=True, kw_only=True, tag="unmerge-person"):
     reason: Reason
 
 
-PersonCommand = RegisterPerson | AssertAboutPerson | RetractAboutPerson | MergePerson | UnmergePerson
+class RestrictPerson(Command, frozen=True, kw_only=True, tag="restrict-person"):
+    """Leave the person out of search and exchange."""
+
+    grounds: RestrictionGrounds
+
+
+class LiftRestrictionOfPerson(Command, frozen=True, kw_only=True, tag="lift-restriction-of-person"):
+    """Let the person take part in search and exchange again."""
+
+
+class HoldPerson(Command, frozen=True, kw_only=True, tag="hold-person"):
+    """Keep the person from being erased."""
+
+    grounds: HoldGrounds
+
+
+class ReleaseHoldOfPerson(Command, frozen=True, kw_only=True, tag="release-hold-of-person"):
+    """End the hold."""
+
+
+class ErasePerson(Command, frozen=True, kw_only=True, tag="erase-person"):
+    """Erase the person; `ledger.erasure` destroys the keys once this is on record."""
+
+    grounds: ErasureGrounds
+
+
+PersonCommand = (
+    RegisterPerson
+    | AssertAboutPerson
+    | RetractAboutPerson
+    | MergePerson
+    | UnmergePerson
+    | RestrictPerson
+    | LiftRestrictionOfPerson
+    | HoldPerson
+    | ReleaseHoldOfPerson
+    | ErasePerson
+)
 
 # ---------------------------------------------------------------- as it stands
 
@@ -216,6 +288,8 @@ class Person(Subject, frozen=True, kw_only=True, omit_defaults=True):
 
 def decide(person: Person | None, command: PersonCommand, occasion: Occasion) -> tuple[PersonEvent, ...]:
     """Answer a command with what happens: events, none (nothing to do), or Refused."""
+    if person is not None and not isinstance(command, ErasePerson):
+        require_not_erased(person)
     match command, person:
         case RegisterPerson(statements=statements), _:
             stood = person or Person()
@@ -236,6 +310,17 @@ def decide(person: Person | None, command: PersonCommand, occasion: Occasion) ->
             if not any(merge.other == other for merge in person.merged):
                 raise Refused("These two records are not merged.")
             return (PersonUnmerged(other=other, reason=reason),)
+        case RestrictPerson(grounds=grounds), Person():
+            return () if person.restricted == grounds else (PersonRestricted(grounds=grounds),)
+        case LiftRestrictionOfPerson(), Person():
+            return () if person.restricted is None else (PersonRestrictionLifted(),)
+        case HoldPerson(grounds=grounds), Person():
+            return () if person.held == grounds else (PersonHeld(grounds=grounds),)
+        case ReleaseHoldOfPerson(), Person():
+            return () if person.held is None else (PersonHoldReleased(),)
+        case ErasePerson(grounds=grounds), Person():
+            require_erasable(person)
+            return () if person.erased is not None else (PersonErased(grounds=grounds),)
     raise AssertionError("every command is answered above")
 
 
@@ -261,6 +346,16 @@ def _fold(stood: Person, event: PersonEvent | Erased) -> dict[str, object]:
             return with_merge(stood, Merge(other=other, basis=basis))
         case PersonUnmerged(other=other):
             return without_merge(stood, other)
+        case PersonRestricted(grounds=grounds):
+            return {"restricted": grounds}
+        case PersonRestrictionLifted():
+            return {"restricted": None}
+        case PersonHeld(grounds=held):
+            return {"held": held}
+        case PersonHoldReleased():
+            return {"held": None}
+        case PersonErased(grounds=erased):
+            return as_erased(erased)
         case Erased(name=name):
             return with_erased(stood, name, ASSERTIONS)
     assert_never(event)

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from domain import business, forms, notice, offence, person, premise, seizure
+from domain import business, forms, notice, offence, person, premise, seizure, user
 from domain.attribution import Occasion
 from domain.entry import Entry
 from domain.event import AnyEvent, Command, Event, PersonalEvent, wire_name
@@ -48,6 +48,7 @@ KINDS: dict[str, Kind] = {
         _kind(business, business.BusinessCommand, business.BusinessEvent, business.Business),
         _kind(premise, premise.PremiseCommand, premise.PremiseEvent, premise.Premise),
         _kind(notice, notice.NoticeCommand, notice.NoticeEvent, notice.NoticeOnRecord),
+        _kind(user, user.UserCommand, user.UserEvent, user.User),
     )
 }
 

@@ -1,0 +1,1 @@
+"""Tests of access: signing in, tickets, need-to-know, the processing log."""

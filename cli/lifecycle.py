@@ -10,9 +10,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Literal
 
+from cli.certificates import is_encrypted
 from cli.output import ExitCode, Failure, Unreachable, code_of, say, sentence_of, show
 from cli.processes import end, held, keep, locked, until
 from cli.settings import NAMELESS, Settings, load
@@ -37,12 +39,15 @@ DOWN_WAIT_S = 180.0
 Kind = Literal["seal", "project", "exchange"]
 
 
-def up(
+def up(  # noqa: PLR0913  # the flags of one verb
     *,
     node: str | None = None,
     role: Literal["nation", "cen"] | None = None,
     nats: Literal["auto", "always", "never"] | None = None,
     nats_listen: str | None = None,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+    tls_ca: Path | None = None,
     foreground: bool = False,
 ) -> ExitCode:
     """Start this node, or what of it does not run: PostgreSQL, NATS when it has a peer, and the workers.
@@ -52,10 +57,18 @@ def up(
         role: What the node is: a nation's, or the CEN's collector; given once.
         nats: Whether the node runs NATS: from its first peer on (auto), always or never.
         nats_listen: Where its NATS listens for peers, as in 0.0.0.0:4222; port 0 is any that is free.
+        tls_cert: Our certificate (PEM), when links to peers are to be encrypted.
+        tls_key: Its private key.
+        tls_ca: The authority whose certificates the nodes of the network bear.
         foreground: Stay, and log to stderr, until asked to stop (for systemd).
     """
-    given = load(node=node, role=role, nats=nats, nats_listen=nats_listen)
-    settings = given.named(node=given.node, role=given.role, nats=nats, nats_listen=nats_listen)
+    paths = {
+        name: None if path is None else str(path.expanduser().absolute())
+        for name, path in (("tls_cert", tls_cert), ("tls_key", tls_key), ("tls_ca", tls_ca))
+    }
+    given = load(node=node, role=role, nats=nats, nats_listen=nats_listen, **paths)
+    is_encrypted(given)
+    settings = given.named(node=given.node, role=given.role, nats=nats, nats_listen=nats_listen, **paths)
     settings.make_folders()
     if settings.node == NAMELESS:
         say("This node was not given a name (--node FR) and is called XX, for trying out alone.")
@@ -138,11 +151,20 @@ def _entry(kind: Kind, settings: Settings) -> Callable[[threading.Event], None]:
         from projections import projector
 
         return lambda stop: projector.run(url, keys=settings.keys, stop=stop)
+    from cli import certificates
     from exchange import worker
 
     nats = nats_url(settings)
+    tls, own_tls = certificates.of_links(settings), certificates.of_own_server(settings)
     return lambda stop: worker.run(
-        url, node=settings.node, role=settings.role, keys=settings.keys, nats_url=nats, stop=stop
+        url,
+        node=settings.node,
+        role=settings.role,
+        keys=settings.keys,
+        nats_url=nats,
+        stop=stop,
+        tls=tls,
+        own_tls=own_tls,
     )
 
 

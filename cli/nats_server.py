@@ -167,6 +167,13 @@ class EmbeddedNats:
                 write_durably(current, before, account)
                 raise Unreachable("NATS does not accept these accounts; log/start.log in its folder tells why.")
 
+    def keep_file(self, name: str, text: str) -> Path:
+        """Keep a file beside the server's configuration, for the server's user alone, and return where."""
+        account = server_account()
+        path = own_place(self.folder, account) / f"{name}.pem"
+        write_durably(path, text, account)
+        return path
+
     def reload(self) -> None:
         """Put `accounts.conf` into force without dropping the peers whose rights stay; nothing when not running."""
         process = self._process()

@@ -95,13 +95,17 @@ def _own(settings: "Settings") -> "Identity":
 
 def _address(settings: "Settings") -> str | None:
     """Where peers reach our NATS: one that exists, or our own, which is started for it where the node is up."""
+    from cli.certificates import is_encrypted
     from cli.supervisor import ask_for_nats, running
     from exchange.peers import without_login
 
     if settings.nats_url is not None:
         return without_login(settings.nats_url)
     server = ask_for_nats(settings) if running(settings) is not None else None
-    return without_login(server.url) if server is not None else None
+    if server is None:
+        return None
+    address = without_login(server.url)
+    return address.replace("nats://", "tls://", 1) if is_encrypted(settings) else address
 
 
 def _text(file: str) -> bytes:

@@ -27,7 +27,10 @@ from domain.attribution import Purpose, Role
 NODE_NAME = r"^[A-Z]{2}[A-Z0-9-]{0,10}$"
 LEGAL_BASIS = r"^[A-Z0-9][A-Z0-9.:/-]{1,39}$"
 NAMELESS = "XX"  # ISO 3166 leaves it to its users: a node that has not been given a name
-IN_FILE = ("node", "role", "nats", "nats_listen", "acting_role", "purpose", "legal_basis")
+IN_FILE = (
+    *("node", "role", "nats", "nats_listen", "tls_cert", "tls_key", "tls_ca"),
+    *("acting_role", "purpose", "legal_basis"),
+)
 
 
 def default_home() -> Path:
@@ -55,11 +58,14 @@ class Settings(BaseSettings):
     role: Literal["nation", "cen"] = "nation"
     nats: Literal["auto", "always", "never"] = "auto"
     nats_listen: str = "127.0.0.1:0"
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_ca: Path | None = None
 
-    @field_validator("home")
+    @field_validator("home", "tls_cert", "tls_key", "tls_ca")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
 
     @field_validator("nats_listen")
     @classmethod

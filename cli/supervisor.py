@@ -94,11 +94,13 @@ def ask_for_nats(settings: Settings, *, wait_s: float = START_WAIT_S) -> Embedde
 
 def write_accounts(settings: Settings, server: EmbeddedNats) -> None:
     """Let those connect to the node's NATS who are peers now, and nobody else."""
+    from cli.certificates import given_to
     from exchange.accounts import render
     from exchange.peers import Identity, known
 
     own = Identity.open(settings.keys, node=settings.node, role=settings.role)
-    server.write_accounts(render(own, known(database_url(settings)), node_password=server.node_password))
+    peers, tls = known(database_url(settings)), given_to(server, settings)
+    server.write_accounts(render(own, peers, node_password=server.node_password, tls=tls))
     server.reload()
 
 
@@ -228,6 +230,8 @@ class Supervisor:
     # Up
 
     def _bring_up(self) -> None:
+        if (self.settings.home / "restoring").exists():
+            raise Unreachable("A restore into this home has not ended: say `ncen restore` again, it begins anew.")
         for kind in stop_leftovers(self.settings, tuple(self.commands)):
             self._tell("stopped a worker left behind", worker=kind)
         self.postgres = postgres_of(self.settings)

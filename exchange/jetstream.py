@@ -56,10 +56,12 @@ async def connect(
 ) -> KeyedClient:
     """Connect with a key; the connection does not mend itself, whoever uses it connects anew.
 
+    An address with `tls://` is never spoken to in the clear, whatever the server (or somebody on the way) says.
+
     Raises:
-        OSError, nats.errors.Error: the server is not reachable or does not know the key.
+        OSError, nats.errors.Error: the server is not reachable or does not know the key, or does not encrypt.
     """
-    client = KeyedClient(key)
+    client = KeyedClient(key, must_encrypt=url.startswith("tls://"))
     try:
         await client.connect(
             url,

@@ -53,9 +53,10 @@ def _crc16(data: bytes) -> int:
 class KeyedClient(Client):
     """A NATS client that proves who it is by signing the server's nonce with one key."""
 
-    def __init__(self, key: Ed25519PrivateKey) -> None:
+    def __init__(self, key: Ed25519PrivateKey, *, must_encrypt: bool = False) -> None:
         super().__init__()
         self._key = key
+        self._must_encrypt = must_encrypt
         self._public_nkey = public_text(key.public_key())
 
     async def abandon(self) -> None:
@@ -66,5 +67,11 @@ class KeyedClient(Client):
             self._transport.close()  # type: ignore[no-untyped-call]  # nats-py leaves it untyped
 
     def sign(self, nonce: str) -> bytes:
-        """The signature over a nonce, as the client library asks for it (its `signature_cb`)."""
+        """The signature over a nonce, as the client library asks for it (its `signature_cb`), before we log in.
+
+        Raises:
+            ConnectionError: the link was to be encrypted, and the server has not asked for it.
+        """
+        if self._must_encrypt and not self._server_info.get("tls_required"):
+            raise ConnectionError("the server does not encrypt, although its address says so")
         return base64.b64encode(self._key.sign(nonce.encode()))

@@ -58,10 +58,12 @@ def run(  # noqa: PLR0913  # what a worker of a node is given, each by its name
     stop: threading.Event,
     role: str = Role.NATION,
     tls: ssl.SSLContext | None = None,
+    own_tls: ssl.SSLContext | None = None,
 ) -> None:
     """Exchange with all peers until `stop` is set.
 
-    `nats_url` is our own server, on which peers read from us (None: we only receive); `tls` is for all connections.
+    `nats_url` is our own server, on which peers read from us (None: we only receive); `tls` is for connections to
+    peers, `own_tls` for that to our own server.
 
     Raises:
         Unsafe, ValueError: the database belongs to another node or role, or its settings are not safe.
@@ -75,7 +77,7 @@ def run(  # noqa: PLR0913  # what a worker of a node is given, each by its name
         else:
             recorder = EntryRecorder(own.box_key, Vault(Keyring.open(keys)))
         threads = stack.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="exchange"))
-        work = Work(database_url, own, keys, recorder, nats_url, stop, tls)
+        work = Work(database_url, own, keys, recorder, nats_url, stop, (tls, own_tls))
         exporters = [threads.submit(work.export_to_nations), threads.submit(work.export_to_cen)]
         try:
             asyncio.run(work.connect_all(threads))
@@ -96,7 +98,7 @@ class Work:
         recorder: Recorder,
         nats_url: str | None,
         stop: threading.Event,
-        tls: ssl.SSLContext | None,
+        tls: tuple[ssl.SSLContext | None, ssl.SSLContext | None],
     ) -> None:
         """Work for this node."""
         self._url = database_url
@@ -105,7 +107,7 @@ class Work:
         self._recorder = recorder
         self._nats_url = nats_url
         self._stop = stop
-        self._tls = tls
+        self._tls, self._own_tls = tls
         self._stopped = asyncio.Event()
         self._turn: Session | None = None
 
@@ -217,7 +219,7 @@ class Work:
         return parts
 
     async def _relay(self, peer: Peer) -> None:
-        await Relay(self._url, self._own, peer, self._nats_url or "", self._tls).run()
+        await Relay(self._url, self._own, peer, self._nats_url or "", self._own_tls).run()
 
     async def _receive(self, peer: Peer) -> None:
         with contextlib.closing(Inbox(self._url, self._own, peer, self._recorder)) as inbox:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.certificates import is_encrypted, of_links
 from cli.output import BadInput, Misused
 from cli.settings import default_home, load
 
@@ -95,3 +96,17 @@ def test_the_default_home_follows_the_user(monkeypatch: pytest.MonkeyPatch) -> N
     assert default_home() == Path("/data/ncen")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert default_home() == Path("/var/lib/ncen")
+
+
+def test_links_are_encrypted_with_three_files_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_encrypted(load(home=tmp_path))
+    monkeypatch.setenv("NCEN_TLS_CERT", str(tmp_path / "node.pem"))
+    monkeypatch.setenv("NCEN_TLS_KEY", "node.key")
+    with pytest.raises(BadInput, match="set tls_ca too"):
+        is_encrypted(load(home=tmp_path))
+    monkeypatch.setenv("NCEN_TLS_CA", str(tmp_path / "ca.pem"))
+    settings = load(home=tmp_path)
+    assert is_encrypted(settings)
+    assert settings.tls_key == Path("node.key").absolute()
+    with pytest.raises(BadInput, match="cannot be used"):
+        of_links(settings)

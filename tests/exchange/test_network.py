@@ -5,11 +5,15 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nats.js.client import JetStreamContext
 
+from cli import certificates
 from cli.nats_server import EmbeddedNats
+from cli.settings import Settings, load
 from domain.codes import Reason
 from domain.handling import DataCategory, PremiseReason
 from domain.premise import SuspendPremise
@@ -20,6 +24,7 @@ from exchange.nkey import login_key
 from exchange.peers import Peer, without_login
 from exchange.status import status
 from ledger import sealer
+from tests.exchange.authority import Authority
 from tests.exchange.conftest import MakeNode
 from tests.exchange.nodes import LAWYER, Node, goods, party, person, premise, seizure
 
@@ -32,12 +37,20 @@ def until(is_so: Callable[[], bool], wait_s: float = 40.0) -> None:
 
 
 @contextmanager
-def at_work(*nodes: tuple[Node, str | None]) -> Iterator[None]:
-    """Sealer and exchange of these nodes, in threads."""
+def at_work(*nodes: tuple[Node, str | None], tls: Settings | None = None) -> Iterator[None]:
+    """Sealer and exchange of these nodes, in threads; `tls`: settings by which links are encrypted."""
     stop = threading.Event()
     threads = []
     for node, nats_url in nodes:
-        options = {"node": node.code, "keys": node.keys, "nats_url": nats_url, "stop": stop, "role": node.own.role}
+        options: dict[str, Any] = {
+            "node": node.code,
+            "keys": node.keys,
+            "nats_url": nats_url,
+            "stop": stop,
+            "role": node.own.role,
+        }
+        if tls is not None:
+            options |= {"tls": certificates.of_links(tls), "own_tls": certificates.of_own_server(tls)}
         threads += [
             threading.Thread(target=sealer.run, args=(node.url,), kwargs={"stop": stop}),
             threading.Thread(target=worker.run, args=(node.url,), kwargs=options),
@@ -94,6 +107,27 @@ def test_the_whole_way(make_node: MakeNode, make_nats: Callable[[str], EmbeddedN
         until(lambda: xa.reasons(to_b, silent) == ["suspended", "suspended"])
     assert names(xb, silent) == []
     assert "seizure.cancelled" not in names(xb, told)
+
+
+def test_over_encrypted_links_as_the_settings_say(
+    make_node: MakeNode, make_nats: Callable[[str], EmbeddedNats], open_folder: Path
+) -> None:
+    authority = Authority(open_folder, "ours")
+    cert, key = authority.issue("node")
+    encrypted = load(home=open_folder / "home", tls_cert=cert, tls_key=key, tls_ca=authority.file)
+    xa, xb = make_node("XA"), make_node("XB")
+    nats = make_nats("a")
+    to_b = xa.meet(xb)
+    xb.meet(xa, without_login(nats.url).replace("nats://", "tls://"))
+    tls = certificates.given_to(nats, encrypted)
+    nats.write_accounts(accounts.render(xa.own, [to_b], node_password=nats.node_password, tls=tls))
+    nats.reload()
+    for node in (xa, xb):
+        node.do(premise(), LAWYER)
+    told = xa.do(seizure()).record_id
+    with at_work((xa, nats.url), (xb, None), tls=encrypted):
+        until(lambda: names(xb, told) == ["seizure.recorded"])
+        until(lambda: xa.receipted(to_b) == len(xa.messages(to_b)))
 
 
 def test_what_goes_wrong_with_the_stream_is_mended(

@@ -127,3 +127,41 @@ def _decided(taken: "Decided") -> str:
     what = f"released as number {taken.number}" if taken.goes else f"withheld ({taken.reason})"
     on = f" on {taken.instrument} version {taken.premise_version}" if taken.instrument else ""
     return f"{show.when(taken.decided_at)}: {what}{on}"
+
+
+@app.command
+def audit(*, peer: Annotated[str, Parameter(help="The node that the feed goes to.")]) -> output.ExitCode:
+    """Check a feed we send: do its lines, its decisions and what the peer has signed for say the same?"""
+    from cli.output import ExitCode
+    from exchange.audit import audit as audit_feed
+    from exchange.peers import Identity
+
+    settings, url = prepared()
+    node = peer.upper()
+    found = audit_feed(url, Identity.open(settings.keys, node=settings.node, role=settings.role), node)
+    data = {"peer": node, "sound": not found.faults, **show.plain(found), "root": found.root.hex()}
+    output.show(
+        data,
+        f"Feed to {node}: {found.lines} lines, {found.receipted} of them signed for, {found.receipts} receipts hold.",
+        *(found.faults or ["Everything fits."]),
+    )
+    return ExitCode.NOT_VERIFIED if found.faults else ExitCode.DONE
+
+
+@app.command
+def resume(*, peer: Annotated[str, Parameter(help="The node whose feed was stopped.")]) -> None:
+    """Let a peer's stopped feed go on, after somebody has looked at the evidence, which is kept."""
+    from cli.output import NotFound
+    from exchange import inbox
+    from exchange.peers import known
+
+    _, url = prepared()
+    node = peer.upper()
+    if node not in {one.node for one in known(url)}:
+        raise NotFound(f"{node} is not a peer of this node.")
+    was_stopped = inbox.resume(url, node)
+    output.show({"peer": node, "was_stopped": was_stopped}, _resumed(node, was_stopped=was_stopped))
+
+
+def _resumed(node: str, *, was_stopped: bool) -> str:
+    return f"The feed from {node} goes on." if was_stopped else f"The feed from {node} was not stopped."

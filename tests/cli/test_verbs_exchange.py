@@ -107,3 +107,26 @@ def test_what_the_cen_would_be_told(nodes: Nodes) -> None:
     assert "An account of the seizure was written in words." in read
     assert SECRET not in read
     assert "No entry of a seizure" in ncen.fails(ExitCode.NOT_FOUND, "cen", "preview", str(uuid.uuid4()))
+
+
+def test_a_feed_is_audited_against_what_the_peer_signed(nodes: Nodes) -> None:
+    (xa, ncen), (xb, other) = nodes["XA"], nodes["XB"]
+    to_b, from_a = meet(xa, xb)
+    for node in (xa, xb):
+        node.do(premise(), LAWYER)
+    xa.do(seizure())
+    xa.export(to_b)
+    carry(xa, xb, to_b, from_a)
+    told = ncen.tells("feed", "audit", "--peer", "xb")
+    assert (told["sound"], told["lines"], told["faults"]) == (True, 1, [])
+    assert "Everything fits." in ncen.does("feed", "audit", "--peer", "XB")
+    xa.session.execute("UPDATE exchange.feed_out SET core = replace(encode(core, 'escape'), 'H0', 'H1')::bytea")
+    found = ncen.run("feed", "audit", "--peer", "XB")
+    assert found.returncode == ExitCode.NOT_VERIFIED
+    assert "changed after it was released" in found.stdout
+    ncen.fails(ExitCode.NOT_FOUND, "feed", "audit", "--peer", "XC")
+    assert other.tells("feed", "resume", "--peer", "XA") == {"peer": "XA", "was_stopped": False}
+    xb.session.execute("UPDATE exchange.inbox_feed SET stopped = 'A line did not fit.', stopped_at = now()")
+    assert "goes on" in other.does("feed", "resume", "--peer", "XA")
+    assert other.tells("feed", "status")["feeds"][0]["receiving"]["stopped"] is None
+    other.fails(ExitCode.NOT_FOUND, "feed", "resume", "--peer", "XC")

@@ -44,6 +44,8 @@ app.command("cli.lifecycle:up", name="up", group=NODE, help="Start this node, or
 app.command("cli.demo.run:demo", name="demo", group=NODE, help="Show two nations and a CEN sink on this machine.")
 app.command("cli.lifecycle:down", name="down", group=NODE, help="Stop this node; what was recorded stays.")
 app.command("cli.status:status", name="status", group=NODE, help="Show what runs and how far it has come.")
+app.command("cli.backup:backup", name="backup", group=NODE, help="Copy the ledger, or bring its copy up to date.")
+app.command("cli.restore:restore", name="restore", group=NODE, help="Bring a node back from a backup, and verify it.")
 app.command("cli.lifecycle:work", name="work", group=NODE, help="Do one part of the node's work until asked to stop.")
 
 for verb, module, words in (

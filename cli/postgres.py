@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from cli import archiving
 from cli.output import Unreachable
 from cli.processes import (
     Account,
@@ -47,6 +48,7 @@ SETTINGS: Mapping[str, str] = {
     "max_connections": "100",
     "shared_buffers": "'256MB'",
     "wal_compression": "on",
+    **archiving.SETTINGS,
     "max_wal_size": "'2GB'",
     "min_wal_size": "'160MB'",
     "timezone": "'UTC'",
@@ -68,7 +70,7 @@ SETTINGS: Mapping[str, str] = {
     "log_parameter_max_length_on_error": "0",
 }
 OPERATOR_CONF = "# The operator's own settings; they go before ncen's. The node refuses to start on unsafe ones.\n"
-HBA = "local all all peer map=ncen\nhost all all samehost scram-sha-256\n"
+HBA = "local all,replication all peer map=ncen\nhost all all samehost scram-sha-256\n"
 SETTINGS_FROM_17: Mapping[str, str] = {"transaction_timeout": "'5min'"}
 
 
@@ -158,6 +160,15 @@ class EmbeddedPostgres:
         from psycopg.conninfo import make_conninfo
 
         return make_conninfo(host=str(self.socket_folder), port=PORT, user=role, dbname=database)
+
+    @property
+    def place(self) -> Path:
+        """The folder that really holds the server's files, which its user can reach."""
+        return self._place()
+
+    def program(self, name: str) -> Path:
+        """Return a program that came with the server (pg_basebackup), in the version that fits its data."""
+        return self._binaries(self._place(), server_account()) / name
 
     @property
     def socket_folder(self) -> Path:
@@ -267,9 +278,8 @@ class EmbeddedPostgres:
             write_durably(data / "postgresql.conf", f"{main}\n{include}", account)
         users = sorted({account.name, pwd.getpwuid(os.geteuid()).pw_name})
         write_durably(data / "pg_ident.conf", "".join(f'ncen "{user}" {ROLE}\n' for user in users), account)
-        write_durably(
-            data / "pg_hba.conf", "local all all peer map=ncen\nhost all all samehost scram-sha-256\n", account
-        )
+        write_durably(data / "pg_hba.conf", HBA, account)
+        write_durably(place / archiving.SCRIPT_NAME, archiving.SCRIPT, account)
 
     @staticmethod
     def _prepare_sockets(place: Path, account: Account) -> Path:
@@ -293,17 +303,8 @@ class EmbeddedPostgres:
     def _launch(self, place: Path, account: Account, binaries: Path) -> None:
         log = place / "log" / "start.log"
         self._forget_stale_pid(place)
-        command: list[str | Path] = [
-            binaries / "pg_ctl",
-            "start",
-            "-D",
-            place / "data",
-            "-s",
-            "-w",
-            "-t",
-            str(int(self._wait_s)),
-        ]
-        command += ["-l", log]
+        command: list[str | Path] = [binaries / "pg_ctl", "start", "-D", place / "data", "-s", "-w"]
+        command += ["-t", str(int(self._wait_s)), "-l", log]
 
         def started() -> bool:
             code = account.run(command, log, wait_s=self._wait_s + 30)

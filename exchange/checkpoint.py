@@ -5,7 +5,6 @@ A checkpoint says how many lines a feed has and what the root of their tree is; 
 cosignature (C2SP tlog-cosignature v1) below the sender's signature.
 """
 
-import base64
 import re
 from datetime import UTC, datetime
 
@@ -14,11 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from exchange.envelope import Malformed
 from ledger import note
+from ledger.checkpoint import LATEST_S, Head, NotCheckpoint, parse
 
 MOST_NOTE_BYTES = 2_048
-LATEST_S = 253_402_300_799  # the year 9999
-_FEED = r"^ncen/(?P<origin>[A-Z0-9-]{2,12})>(?P<recipient>[A-Z0-9-]{2,12})\n"
-_TEXT = re.compile(_FEED + r"(?P<size>[1-9][0-9]{0,15})\n(?P<root>[A-Za-z0-9+/]{43}=)\n\Z")
+_FEED = re.compile(r"ncen/(?P<origin>[A-Z0-9-]{2,12})>(?P<recipient>[A-Z0-9-]{2,12})")
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +30,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """What is signed."""
-        return f"ncen/{self.origin}>{self.recipient}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
+        return Head(f"ncen/{self.origin}>{self.recipient}", self.size, self.root).text
 
 
 def sign(head: Checkpoint, key: Ed25519PrivateKey) -> str:
@@ -52,16 +50,16 @@ def read(signed: str, *, origin: str, recipient: str, key: Ed25519PublicKey) -> 
         text = note.verify(signed, origin, key)
     except note.NotSigned:
         raise Malformed("The checkpoint is not signed by the key of its origin that we know.") from None
-    found = _TEXT.match(text)
+    try:
+        head = parse(text)
+    except NotCheckpoint as error:
+        raise Malformed(str(error)) from None
+    found = _FEED.fullmatch(head.origin)
     if found is None:
         raise Malformed("The checkpoint does not have the form of one.")
     if (found["origin"], found["recipient"]) != (origin, recipient):
         raise Malformed("The checkpoint belongs to another feed.")
-    root = base64.b64decode(found["root"])
-    head = Checkpoint(origin=origin, recipient=recipient, size=int(found["size"]), root=root)
-    if head.text != text:
-        raise Malformed("The checkpoint is not in its canonical form.")
-    return head
+    return Checkpoint(origin=origin, recipient=recipient, size=head.size, root=head.root)
 
 
 def cosign(signed: str, name: str, key: Ed25519PrivateKey, at: datetime) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from psycopg import errors
 
+from ledger import proof_schema
 from ledger.errors import Unsafe
 from ledger.keyring import Keyring
 from ledger.sessions import Session, connect
@@ -176,6 +177,7 @@ def prepare_session(connection: Session, *, node: str | None = None) -> None:
     found = _version(connection)
     if found != SCHEMA_VERSION:
         raise Unsafe(f"The ledger's tables are of version {found}; this program knows version {SCHEMA_VERSION}.")
+    _add_proof(connection)
     if node is not None:
         _remember(connection, node)
 
@@ -195,6 +197,18 @@ def _create(connection: Session) -> None:
         if found == (None,):
             connection.execute(TABLES)
             for table in INSERT_ONLY:
+                connection.execute(REFUSE.format(table=table).encode())
+
+
+def _add_proof(connection: Session) -> None:
+    """Make the tables of proof in a ledger that was made before them."""
+    if connection.execute(proof_schema.IS_THERE).fetchone() == (True,):
+        return
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [DDL_LOCK])
+        if connection.execute(proof_schema.IS_THERE).fetchone() == (False,):
+            connection.execute(proof_schema.TABLES)
+            for table in proof_schema.INSERT_ONLY:
                 connection.execute(REFUSE.format(table=table).encode())
 
 

@@ -6,7 +6,7 @@ reads some hundred hashes however large the ledger is. Positions count from 1, a
 
 from ledger import merkle
 from ledger.errors import NotFound
-from ledger.merkle import SUBTREE_LEVELS
+from ledger.merkle import SUBTREE_LEVELS, Frontier
 from ledger.sessions import Session
 
 WIDTH = 1 << SUBTREE_LEVELS
@@ -36,6 +36,23 @@ class Tree:
         """
         self._require(size)
         return merkle.EMPTY_ROOT if size == 0 else merkle.range_hash(self._subtree, 0, size)
+
+    def frontier(self, size: int) -> Frontier | None:
+        """Return the tree's right edge as it was with `size` entries, to grow it from there; None where it is damaged.
+
+        Raises:
+            NotFound: the ledger is not as large.
+        """
+        self._require(size)
+        peaks, start = [], 0
+        try:
+            for level in reversed(range(size.bit_length())):
+                if size >> level & 1:
+                    peaks.append(self._subtree(level, start >> level))
+                    start += 1 << level
+        except (IndexError, ValueError):  # hashes are missing
+            return None
+        return Frontier(size, peaks)
 
     def prove_inclusion(self, position: int, size: int) -> list[bytes]:
         """Prove that the tree of this size holds the entry at this position.

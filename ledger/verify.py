@@ -1,44 +1,36 @@
-"""Recomputes the whole ledger and names the first entry that does not fit.
+"""Recomputes the whole ledger, or what came since a signed checkpoint, and names the entries that do not fit.
 
 Leaves are made anew from what is stored and compared with what was sealed, then the tree from the leaves; positions
-have no gap, lines lie in the order in which they were sealed, versions ascend, and nothing lies unsealed behind the
-sealer's back. No keys are needed; with keys every personal body is opened too. One snapshot, bounded memory.
+have no gap, lines lie in the order in which they were sealed, versions ascend, nothing lies unsealed behind the
+sealer's back, and the tree had the root that was signed at every size for which a checkpoint is known. No keys are
+needed but public ones; with the node's keys every personal body is opened too. One snapshot, bounded memory.
 """
 
-import struct
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
-from uuid import UUID
-
-import msgspec
 
 from domain import records
-from ledger import binary, leaf, line, schema
-from ledger.collecting import no_collection
+from ledger import line, schema
+from ledger.checkpoints import Signed
 from ledger.errors import Damaged
 from ledger.keyring import Keyring
 from ledger.merkle import SUBTREE_LEVELS, Frontier
+from ledger.recomputing import Recomputing
 from ledger.sessions import Session, connect
+from ledger.tree import Tree
 from ledger.vault import Vault
+from ledger.verdict import Fault, Verdict
 
-CHUNK = 10_000
+__all__ = ["Fault", "Verdict", "verify", "verify_session"]
 
-_SEALED = """
-    SELECT s.position, s.xid, s.ordinal, uuid_send(s.record_id), s.version, s.leaf,
-           e.xid, e.ordinal, timestamptz_send(e.recorded_at), e.node, e.name, e.personal, e.body,
-           e.attribution, e.attribution_salt, e.attribution_hash
-    FROM ledger.sealed s LEFT JOIN ledger.entry e ON e.record_id = s.record_id AND e.version = s.version
-    WHERE s.position > %s ORDER BY s.position LIMIT %s
-"""
 _STATE = """
     SELECT t.size, t.frontier, t.reached_xid::text, t.reached_ordinal, t.system_identifier = c.system_identifier
     FROM ledger.seal_state t, pg_control_system() c
 """
 _SUBTREES = """
     SELECT w.number FROM unnest(%s::int2[], %s::int8[], %s::bytea[]) AS w(level, number, hash)
-    LEFT JOIN ledger.subtree t USING (level, number) WHERE t.hash IS DISTINCT FROM w.hash ORDER BY w.number LIMIT 1
+    LEFT JOIN ledger.subtree t USING (level, number) WHERE t.hash IS DISTINCT FROM w.hash ORDER BY w.number
 """
 _VERSIONS = """
     SELECT v.position, v.record_id, v.version, v.before, v.earlier > v.position FROM (
@@ -50,52 +42,42 @@ _VERSIONS = """
         WHERE e.record_id = v.record_id AND e.version = v.version))
     ORDER BY v.position LIMIT 1000
 """
+_VERSIONS_SINCE = """
+    SELECT s.position, s.record_id, s.version, coalesce(b.version, 0), false FROM ledger.sealed s
+    LEFT JOIN LATERAL (SELECT o.version FROM ledger.sealed o WHERE o.record_id = s.record_id
+                       AND o.version < s.version ORDER BY o.version DESC LIMIT 1) b ON true
+    WHERE s.position > %(since)s AND s.version > coalesce(b.version, 0) + 1 AND EXISTS (
+        SELECT FROM ledger.entry e JOIN ledger.node n ON e.node = n.name
+        WHERE e.record_id = s.record_id AND e.version = s.version)
+    UNION ALL
+    SELECT n.position, n.record_id, n.version, s.version, true FROM ledger.sealed s
+    CROSS JOIN LATERAL (SELECT o.* FROM ledger.sealed o WHERE o.record_id = s.record_id
+                        AND o.version > s.version ORDER BY o.version LIMIT 1) n
+    WHERE s.position > %(since)s AND n.position < s.position
+    ORDER BY 1 LIMIT 1000
+"""
 _UNSEALED = """
     SELECT e.record_id, e.version, f.is_behind
     FROM ledger.entry e, LATERAL (SELECT (e.xid, e.ordinal) <= (%s::xid8, %s) AS is_behind,
                                          e.xid >= pg_snapshot_xmax(pg_current_snapshot()) AS is_ahead) AS f
-    WHERE (f.is_behind OR f.is_ahead)
+    WHERE (f.is_behind OR f.is_ahead) AND (e.xid, e.ordinal) > (%s::xid8, %s)
       AND NOT EXISTS (SELECT FROM ledger.sealed s WHERE s.record_id = e.record_id AND s.version = e.version)
     ORDER BY e.xid, e.ordinal LIMIT 1000
 """
 _COUNT = "SELECT (SELECT count(*) FROM ledger.entry) - (SELECT count(*) FROM ledger.sealed)"
+_COUNT_SINCE = """
+    SELECT count(*) FROM ledger.entry e WHERE (e.xid, e.ordinal) > (%s::xid8, %s)
+    AND NOT EXISTS (SELECT FROM ledger.sealed s WHERE s.record_id = e.record_id AND s.version = e.version)
+"""
+_REACHED = "SELECT xid::text, ordinal FROM ledger.sealed WHERE position = %s"
 
 
-class Fault(msgspec.Struct, frozen=True):
-    """Something that does not fit: where, as far as that can be said, and what it is, as a sentence."""
+def verify(
+    database_url: str, *, stop_at_first: bool = True, keys: Path | None = None, signed: Sequence[Signed] = ()
+) -> Verdict:
+    """Verify the whole ledger as it stands at this moment; with the node's keys also what is sealed in it.
 
-    position: int | None
-    record_id: UUID | None
-    version: int | None
-    what: str
-
-    def __str__(self) -> str:
-        entry = f"entry {self.version} of record {self.record_id}" if self.record_id else None
-        place = f"position {self.position}" if self.position else None
-        return f"{', '.join(part for part in (place, entry) if part) or 'the ledger'}: {self.what}"
-
-
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What verifying came to: how many entries were checked, the tree's root over them, and what does not fit."""
-
-    entries: int
-    root: bytes
-    faults: tuple[Fault, ...]
-    unsealed: int = 0
-    """Entries that are recorded and wait for the sealer."""
-    opened: int = 0
-    """Personal bodies that were opened with the keys given."""
-    erased: int = 0
-    """Personal bodies whose key is gone."""
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether everything fits."""
-        return not self.faults
-
-
-def verify(database_url: str, *, stop_at_first: bool = True, keys: Path | None = None) -> Verdict:
-    """Verify the ledger as it stands at this moment; with the node's keys also what is sealed in it.
+    `signed` are the checkpoints that the tree must have gone through.
 
     Raises:
         psycopg.OperationalError: the server cannot be reached.
@@ -105,30 +87,49 @@ def verify(database_url: str, *, stop_at_first: bool = True, keys: Path | None =
         keyring = None if keys is None else Keyring.open(keys)
         if keyring is not None:
             schema.bind_keys(connection, keyring)
-        with connection.transaction():
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            return _Verifying(connection, None if keyring is None else Vault(keyring)).verdict(
-                stop_at_first=stop_at_first
-            )
+        vault = None if keyring is None else Vault(keyring)
+        return verify_session(connection, signed, vault=vault, stop_at_first=stop_at_first)
+
+
+def verify_session(
+    connection: Session,
+    signed: Sequence[Signed],
+    *,
+    vault: Vault | None = None,
+    since: Signed | None = None,
+    stop_at_first: bool = False,
+) -> Verdict:
+    """Verify in a session that is open: everything, or what came `since` a checkpoint, which is trusted for the rest.
+
+    The session is to have no bound on how long a statement or transaction may take.
+    """
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        return _Verifying(connection, vault, signed, since).verdict(stop_at_first=stop_at_first)
 
 
 class _Verifying:
-    """One pass over the ledger."""
+    """One pass over the ledger, in one snapshot."""
 
-    def __init__(self, connection: Session, vault: Vault | None) -> None:
+    def __init__(
+        self, connection: Session, vault: Vault | None, signed: Sequence[Signed], since: Signed | None
+    ) -> None:
         self._cursor = connection.cursor(binary=True)
         self._connection = connection
         self._vault = vault
         self._frontier = Frontier()
-        self._names: dict[tuple[str, str], bytes] = {}
-        self._last: tuple[int, bytes, int] = (0, b"", -1)
-        self._before: dict[int, tuple[int, bytes, int]] = {}
+        self._since = 0
         self._unsealed = self._opened = self._erased = 0
         state = connection.execute(_STATE.encode()).fetchone()
         assert state is not None  # noqa: S101  # made with the tables
         self._size, self._kept, self._reached_xid, self._reached_ordinal, self._is_same_system = state
         numbered = connection.execute("SELECT first_position FROM ledger.numbering").fetchall()
         self._beginnings = {row[0] for row in numbered}
+        self._due = deque(sorted(signed, key=lambda one: one.size))
+        self._signed = max((one.size for one in signed), default=0)
+        self._fitted = 0
+        self._misfit: Signed | None = None
+        self._anchor = since
 
     def verdict(self, *, stop_at_first: bool) -> Verdict:
         faults: list[Fault] = []
@@ -140,6 +141,8 @@ class _Verifying:
             entries=self._frontier.size,
             root=self._frontier.root(),
             faults=tuple(faults),
+            since=self._since,
+            signed=self._signed,
             unsealed=self._unsealed,
             opened=self._opened,
             erased=self._erased,
@@ -147,73 +150,65 @@ class _Verifying:
 
     def _faults(self) -> Iterator[Fault]:
         """Tell what does not fit, first what lies first."""
-        position = 0
-        with ThreadPoolExecutor(1, "ncen-verify") as fetching:
-            ahead = fetching.submit(self._fetch, position)
-            while rows := ahead.result():
-                ahead = fetching.submit(self._fetch, rows[-1][0])  # while these are looked at
-                with no_collection():
-                    doubtful = [row for row in rows if not self._fits(row)]
-                    subtrees = self._frontier.extend([row[5] for row in rows])
-                for row in doubtful:
-                    yield from self._of_line(row)
-                yield from self._of_subtrees(subtrees)
-                if self._vault is not None:
-                    yield from self._of_content(self._vault, rows[0][0], rows[-1][0])
-                position = rows[-1][0]
+        yield from self._of_anchor()
+        position = self._since
+        for stretch in Recomputing(self._connection, position, self._beginnings).stretches():
+            yield from stretch.faults
+            yield from self._of_subtrees(self._extend(stretch.leaves))
+            if self._vault is not None:
+                yield from self._of_content(self._vault, stretch.first, stretch.last)
+            position = stretch.last
         yield from self._of_tail(position)
+        yield from self._of_checkpoints()
         yield from self._of_versions()
         yield from self._of_unsealed()
 
-    def _fetch(self, position: int) -> list[tuple[Any, ...]]:
-        cursor = self._connection.cursor(binary=True)
-        return cursor.execute(_SEALED.encode(), [position, CHUNK], prepare=True).fetchall()
+    # -- signed checkpoints
 
-    # -- line by line
+    def _of_anchor(self) -> Iterator[Fault]:
+        """Take up the tree where a checkpoint was signed, if the tree there still has the root that was signed."""
+        if self._anchor is None or self._anchor.size > self._size:
+            return  # nothing to go by, or it ends short: all is looked at
+        tree = Tree(self._connection)
+        frontier = tree.frontier(self._anchor.size)
+        if frontier is None or frontier.root() != self._anchor.head.root:
+            return  # all is looked at, so that it can be said where
+        self._frontier, self._since, self._fitted = frontier, self._anchor.size, self._anchor.size
+        while self._due and self._due[0].size <= self._since:
+            self._due.popleft()
+        yield from ()
 
-    def _fits(self, row: tuple[Any, ...]) -> bool:
-        """Tell whether all is well with a line; what it is compared with is kept for those that are not."""
-        place, before = (row[0], row[1], row[2]), self._last
-        self._last = place
-        is_next = place[0] == before[0] + 1 and (place[1:] > before[1:] or place[0] in self._beginnings)
-        if is_next and row[12] is not None and (row[6], row[7]) == place[1:] and self._leaf(row) == row[5]:
-            return True
-        self._before[place[0]] = before
-        return False
+    def _extend(self, leaves: list[bytes]) -> list[tuple[int, int, bytes]]:
+        """Let the tree grow by these leaves, stopping at each size that was signed."""
+        subtrees, start, size = [], 0, self._frontier.size
+        while self._due and self._due[0].size <= size + len(leaves):
+            due = self._due.popleft()
+            stop = max(due.size - size, start)
+            subtrees += self._frontier.extend(leaves[start:stop])
+            start = stop
+            if self._misfit is None and self._frontier.root() == due.head.root:
+                self._fitted = due.size
+            elif self._misfit is None:
+                self._misfit = due
+        return subtrees + self._frontier.extend(leaves[start:])
 
-    def _of_line(self, row: tuple[Any, ...]) -> Iterator[Fault]:
-        position, before = row[0], self._before.pop(row[0])
-        if position != before[0] + 1:
-            yield Fault(before[0] + 1, None, None, f"there is no such position, the next one is {position}.")
-        if row[12] is None:
-            yield _fault(row, "it was sealed here, and is gone.")
-        elif self._leaf(row) != row[5]:
-            yield _fault(row, "what is stored is not what was sealed (event, time, names or attribution).")
-        elif (row[6], row[7]) != (row[1], row[2]):
-            yield _fault(row, "its place in its transaction is not the one under which it was sealed.")
-        if (row[1], row[2]) <= before[1:] and position not in self._beginnings:
-            yield _fault(row, "it does not lie in the order in which entries were sealed.")
-
-    def _leaf(self, row: tuple[Any, ...]) -> bytes | None:
-        """Make the leaf anew from what is stored; None where no leaf can be made of it."""
-        recorded_at, node, name, personal, body, attribution, salt, withheld = row[8:16]
-        if attribution is not None and salt is not None and withheld is None:
-            part = leaf.attribution_hash(salt, attribution)
-        elif attribution is None and salt is None and withheld is not None:
-            part = withheld
-        else:
-            return None
-        try:
-            names = self._names.get((node, name)) or self._packed(node, name)
-            at_us = int.from_bytes(recorded_at, "big", signed=True) + binary.UNIX_TO_PG_US
-            header = leaf.pack_header(row[3], row[4], at_us, personal, names)
-        except (ValueError, struct.error):
-            return None  # no writer of ours has stored such a name, time or number
-        return leaf.leaf_hash(leaf.leaf_bytes(header, body, part))
-
-    def _packed(self, node: str, name: str) -> bytes:
-        names = self._names[node, name] = leaf.pack_names(node, name)
-        return names
+    def _of_checkpoints(self) -> Iterator[Fault]:
+        if self._misfit is not None:
+            yield Fault(
+                self._fitted + 1,
+                None,
+                None,
+                f"between here and position {self._misfit.size} the history is not the one that was signed for"
+                f" (the checkpoint in {self._misfit.place}, does not fit).",
+            )
+        if self._signed > self._frontier.size:
+            yield Fault(
+                self._frontier.size + 1,
+                None,
+                None,
+                f"the ledger ends here, but was signed for up to position {self._signed}:"
+                " it was cut off, or this is an older copy.",
+            )
 
     # -- the tree
 
@@ -223,10 +218,9 @@ class _Verifying:
         for level in (lowest, higher):
             if level:
                 columns = [list(column) for column in zip(*level, strict=True)]
-                row = self._connection.execute(_SUBTREES.encode(), columns).fetchone()
-                if row is not None:
-                    width = 1 << level[0][0]
-                    yield self._changed(row[0] * width + 1, (row[0] + 1) * width)
+                width = 1 << level[0][0]
+                for (number,) in self._connection.execute(_SUBTREES, columns).fetchall():
+                    yield self._changed(number * width + 1, (number + 1) * width)
 
     @staticmethod
     def _changed(first: int, last: int) -> Fault:
@@ -256,19 +250,30 @@ class _Verifying:
     # -- across lines
 
     def _of_versions(self) -> Iterator[Fault]:
-        for position, record_id, version, before, is_later in self._cursor.execute(_VERSIONS.encode()).fetchall():
+        since = {"since": self._since}
+        found = self._cursor.execute(_VERSIONS_SINCE, since) if self._since else self._cursor.execute(_VERSIONS)
+        for position, record_id, version, before, is_later in found.fetchall():
             what = "came to lie before" if is_later else "follows upon"
             yield Fault(position, record_id, version, f"it {what} version {before} of its record.")
 
     def _of_unsealed(self) -> Iterator[Fault]:
-        count = self._cursor.execute(_COUNT).fetchone()
-        self._unsealed = max(0, count[0]) if count is not None else 0
+        reached = [self._reached_xid, self._reached_ordinal]
+        count = self._cursor.execute(_COUNT_SINCE, reached) if self._since else self._cursor.execute(_COUNT)
+        row = count.fetchone()
+        self._unsealed = max(0, row[0]) if row is not None else 0
         if not self._is_same_system:
             return  # restored, and not yet taken up by the sealer: its transaction numbers say nothing here
-        reached = [self._reached_xid, self._reached_ordinal]
-        for record_id, version, is_behind in self._cursor.execute(_UNSEALED.encode(), reached).fetchall():
+        for record_id, version, is_behind in self._cursor.execute(_UNSEALED, [*reached, *self._looked_at()]).fetchall():
             what = "was put in behind the sealer" if is_behind else "claims a transaction that has not been yet"
             yield Fault(None, record_id, version, f"it {what}, and is not sealed.")
+
+    def _looked_at(self) -> tuple[str, int]:
+        """Return the place of the last line that was looked at before; after a restore it says nothing."""
+        if self._since and not any(beginning > self._since for beginning in self._beginnings):
+            row = self._connection.execute(_REACHED, [self._since]).fetchone()
+            if row is not None:
+                return row[0], row[1]
+        return "0", -1
 
     # -- what is sealed in bodies
 
@@ -298,7 +303,3 @@ class _Verifying:
                 is_open = row[line.KEY_ID] in held
                 self._opened += is_open
                 self._erased += not is_open
-
-
-def _fault(row: tuple[Any, ...], what: str) -> Fault:
-    return Fault(row[0], UUID(bytes=row[3]), row[4], what)

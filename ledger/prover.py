@@ -1,0 +1,186 @@
+"""The prover: every minute it verifies what came since the last signed checkpoint, and signs anew; daily, everything.
+
+Nothing is signed that does not fit. A fault is stored, shown by `ncen status`, and looked for again each minute until
+it is gone. The newest checkpoint that it goes by lies outside PostgreSQL too, so that a database that ends short, or is
+an older copy, is found by the next look. Provers of one node may compete: checkpoints are only ever added.
+"""
+
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import psycopg
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ledger import checkpoint, checkpoints, node_keys, schema
+from ledger.checkpoint import Head
+from ledger.checkpoints import Found, Signed
+from ledger.keyring import Keyring
+from ledger.node_keys import NodeKeys
+from ledger.sessions import Session, connect
+from ledger.tree import Tree
+from ledger.verdict import Fault, Verdict
+from ledger.verify import verify_session
+
+EVERY_S = 60.0
+FULL_EVERY = timedelta(days=1)
+LONGEST_BACK_OFF_S = 60.0
+MOST_STORED = 1_000
+TAIL, FULL = "tail", "full"
+
+_STATE = """
+    INSERT INTO ledger.proof_state (run, checked_at, size, faults, first_fault) VALUES (%s, now(), %s, %s, %s)
+    ON CONFLICT (run) DO UPDATE SET checked_at = excluded.checked_at, size = excluded.size, faults = excluded.faults,
+        first_fault = excluded.first_fault
+"""
+_FAULT = """
+    INSERT INTO ledger.fault (run, position, record_id, version, what)
+    SELECT %(run)s, %(position)s, %(record)s, %(version)s, %(what)s WHERE NOT EXISTS (
+        SELECT FROM ledger.fault f WHERE (f.position, f.record_id, f.version, f.what)
+        IS NOT DISTINCT FROM (%(position)s::bigint, %(record)s::uuid, %(version)s::int, %(what)s))
+"""
+_LAST_FULL = "SELECT checked_at FROM ledger.proof_state WHERE run = 'full'"
+
+log = structlog.get_logger("ledger")
+
+
+class Prover:
+    """Verifies and signs for one node, through a session that the caller brings."""
+
+    def __init__(self, node: str, signing_key: Ed25519PrivateKey, keys: NodeKeys, folder: Path | None) -> None:
+        """Sign with this key, go by these; `folder` is where checkpoints are kept outside of PostgreSQL."""
+        self.origin = checkpoint.ledger_of(node)
+        self.keys = keys
+        self.folder = folder
+        self._signing_key = signing_key
+
+    @classmethod
+    def open(cls, keys: Path, *, node: str, folder: Path | None) -> "Prover":
+        """Take the key that the node signs with, and those it has had, from its keys folder.
+
+        Raises:
+            Unsafe: the folder is not safe, or the successions in it do not hold.
+        """
+        keyring = Keyring.open(keys)
+        known = node_keys.known(keyring.folder, node, keyring.signing_key.public_key())
+        return cls(node, keyring.signing_key, known, folder)
+
+    def look(self, connection: Session) -> Verdict:
+        """Verify what came since the newest checkpoint, store what was found, and sign where nothing is wrong."""
+        found = checkpoints.find(connection, self.keys, self.folder, only_newest=True)
+        anchor = found.newest
+        if anchor is not None and not _fits(Tree(connection), anchor):  # say where, by all that was ever signed
+            found = checkpoints.find(connection, self.keys, self.folder)
+            anchor = _last_fitting(Tree(connection), found)
+        verdict = _joined(verify_session(connection, found.signed, since=anchor), found)
+        _store(connection, TAIL, verdict)
+        if verdict.is_sound and verdict.entries:
+            self._sign(connection, verdict, anchor)
+        return verdict
+
+    def look_at_all(self, connection: Session) -> Verdict:
+        """Verify everything, by all checkpoints that are kept, and store what was found."""
+        found = checkpoints.find(connection, self.keys, self.folder)
+        verdict = _joined(verify_session(connection, found.signed), found)
+        _store(connection, FULL, verdict)
+        return verdict
+
+    def _sign(self, connection: Session, verdict: Verdict, anchor: Signed | None) -> None:
+        """Sign what stands, unless it was signed already; keep a newer copy outside of PostgreSQL in any case."""
+        head = Head(self.origin, verdict.entries, verdict.root)
+        if anchor is None or anchor.head != head:
+            signed = checkpoint.sign(head, self._signing_key)
+            checkpoints.store(connection, signed, head, self._signing_key.public_key(), self.folder)
+        elif self.folder is not None:
+            checkpoints.keep(self.folder, anchor.note, anchor.head)
+
+
+def run(database_url: str, *, node: str, keys: Path, folder: Path, stop: threading.Event) -> None:
+    """Look every minute, and at all once a day, until told to stop; a server that is gone is waited for.
+
+    Raises:
+        Unsafe: the server's settings would lose what it acknowledges, or the keys are not safe.
+    """
+    prover = Prover.open(keys, node=node, folder=folder)
+    whole = threading.Thread(target=_look_at_all, args=(database_url, prover, stop), name="ncen-prove-all")
+    whole.start()
+    back_off_s = 1.0
+    while not stop.is_set():
+        try:
+            with connect(database_url, statement_timeout_ms=0) as connection:
+                schema.prepare_session(connection)
+                while not stop.is_set():
+                    _tell(TAIL, prover.look(connection))
+                    back_off_s = 1.0
+                    stop.wait(EVERY_S)
+        except psycopg.OperationalError:
+            stop.wait(back_off_s)
+            back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)
+    whole.join()
+
+
+def _look_at_all(database_url: str, prover: Prover, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            with connect(database_url, statement_timeout_ms=0) as connection:
+                if _is_due(connection):
+                    _tell(FULL, prover.look_at_all(connection))
+        except psycopg.Error as error:
+            log.warning("prove.interrupted", run=FULL, error=type(error).__name__)
+        stop.wait(EVERY_S)
+
+
+def _is_due(connection: Session) -> bool:
+    row = connection.execute(_LAST_FULL).fetchone()
+    return row is None or datetime.now(UTC) - row[0] >= FULL_EVERY
+
+
+def _fits(tree: Tree, signed: Signed) -> bool:
+    """Tell whether the tree is as large as was signed for, and had the root that was signed then."""
+    if signed.size > tree.size():
+        return False
+    edge = tree.frontier(signed.size)
+    return edge is not None and edge.root() == signed.head.root
+
+
+def _last_fitting(tree: Tree, found: Found) -> Signed | None:
+    """Return the newest checkpoint that the tree still fits, to begin at: what lies before it is as it was signed."""
+    low, high = -1, len(found.signed) - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if _fits(tree, found.signed[middle]) else (low, middle - 1)
+    return found.signed[low] if low >= 0 else None
+
+
+def _joined(verdict: Verdict, found: Found) -> Verdict:
+    return msgspec.structs.replace(verdict, faults=(*verdict.faults, *found.faults))
+
+
+def _store(connection: Session, which: str, verdict: Verdict) -> None:
+    """Store how checking stands, and each fault once."""
+    with connection.transaction():
+        first = str(verdict.faults[0]) if verdict.faults else None
+        connection.execute(_STATE, [which, verdict.entries, len(verdict.faults), first])
+        for fault in verdict.faults[:MOST_STORED]:
+            connection.execute(_FAULT, _columns(which, fault))
+
+
+def _columns(which: str, fault: Fault) -> dict[str, object]:
+    return {
+        "run": which,
+        "position": fault.position,
+        "record": fault.record_id,
+        "version": fault.version,
+        "what": fault.what,
+    }
+
+
+def _tell(which: str, verdict: Verdict) -> None:
+    """Log how a look ended: counts and places, nothing that was recorded."""
+    if verdict.is_sound:
+        log.info("prove.fits", run=which, entries=verdict.entries, since=verdict.since)
+    else:
+        first = verdict.faults[0]
+        log.error("prove.fault", run=which, faults=len(verdict.faults), position=first.position, what=first.what)

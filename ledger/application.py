@@ -153,7 +153,9 @@ class LedgerMapper(Mapper[UUID]):
     def _keys(self, record_id: UUID) -> dict[bytes, WrappedKey]:
         with self._sessions.session() as session:
             known = {key.subject_tag: key for key in self._vault.of_record(session, record_id)}
-        return self._in_flight.get(record_id, {}) | known
+        in_flight = self._in_flight.get(record_id, {})
+        epoch = self._vault.epoch  # what was wrapped under an older one and not recorded, will not be
+        return {tag: key for tag, key in in_flight.items() if key.epoch == epoch} | known
 
     def _remember(self, record_id: UUID, keys: Sequence[WrappedKey]) -> None:
         for key in keys:

@@ -65,6 +65,8 @@ STATEMENTS: dict[bytes, tuple[str, Sequence[int]]] = {
 
 RIVALS = errors.UniqueViolation, errors.DeadlockDetected
 """What the server says of those who want the same places: taken, or (wanted in another order) waiting in a circle."""
+EPOCH_GUARD = "epoch_living"
+"""The constraint by which the table of keys refuses what is wrapped under an epoch that is being ended."""
 
 
 class Taken(Exception):  # noqa: N818  # an answer, not a fault
@@ -128,7 +130,14 @@ def insert(connection: Session, plans: Iterable[Plan]) -> None:
         if pgconn.status == pq.ConnStatus.BAD:
             raise InDoubt
         fault = errors.error_from_result(result)
-        raise Taken if isinstance(fault, RIVALS) else fault
+        raise Taken if _was_too_late(fault) else fault
+
+
+def _was_too_late(fault: Exception) -> bool:
+    """Whether all is well once it is decided anew: a place was taken, or the keys are of an epoch that has ended."""
+    if isinstance(fault, errors.CheckViolation):
+        return fault.diag.constraint_name == EPOCH_GUARD
+    return isinstance(fault, RIVALS)
 
 
 def _statement(drafts: Sequence[Draft], keys: Sequence[WrappedKey]) -> tuple[bytes, Sequence[bytes | None]]:
@@ -189,8 +198,10 @@ def copy(connection: Session, plans: Iterable[Plan]) -> None:
 def _certain(connection: Session, write: Callable[[], None]) -> None:
     try:
         write()
-    except RIVALS:
-        raise Taken from None
+    except (*RIVALS, errors.CheckViolation) as fault:
+        if _was_too_late(fault):
+            raise Taken from None
+        raise
     except psycopg.OperationalError as error:
         if connection.closed:
             raise InDoubt from error

@@ -2,13 +2,15 @@
 
 The folder is for its owner alone (0700, files 0600), each file is written whole and flushed before it counts, and
 several processes may open the folder for the first time at once: one of them makes each secret, all of them use it.
-A secret is never made anew once it exists, and never shown.
+A secret is never made anew once it exists, and never shown. Epoch keys come and go (`ledger.epochs`) while others are
+at work: the newest is used for what is new, whatever it was when the folder was opened.
 """
 
 import os
 import re
 import secrets
 import tempfile
+import time
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,6 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from ledger.errors import NotFound, Unsafe
 
 KEY_BYTES = 32
+LOOK_S = 1.0
+"""How long an epoch key that was destroyed may still be in the memory of a process."""
+TICK_NS = 100_000_000
 _EPOCH_FILE = re.compile(r"^epoch-([0-9]{1,9})\.key$")
 
 
@@ -27,9 +32,11 @@ class Keyring:
         """Use `open`."""
         self.folder = folder
         self._epochs: dict[int, bytes] = {}
-        self.epoch = max(self._epoch_numbers(), default=1)
-        """The epoch under which new keys are wrapped."""
-        self.epoch_key(self.epoch, create=True)
+        self._looked_at = -1
+        self._looked_until = 0.0
+        self._newest = 0
+        if not self.epochs():
+            _secret(folder / "epoch-1.key")
         self.index_key = _secret(folder / "index.key")
         """Makes tags of what must be found without being told."""
         self.intake_key = _secret(folder / "intake.key")
@@ -54,22 +61,65 @@ class Keyring:
             folder.chmod(0o700)  # a new folder, made by hand
         return cls(folder)
 
-    def epoch_key(self, epoch: int, *, create: bool = False) -> bytes:
-        """Return the key that wraps the subjects' keys of an epoch.
+    # -- epochs
+
+    @property
+    def epoch(self) -> int:
+        """The epoch under which new keys are wrapped: the newest that there is."""
+        self._look()
+        return self._newest
+
+    def epochs(self) -> list[int]:
+        """Return the epochs whose keys are in the folder, oldest first."""
+        return sorted(int(found[1]) for path in self.folder.iterdir() if (found := _EPOCH_FILE.match(path.name)))
+
+    def epoch_key(self, epoch: int) -> bytes:
+        """Return the key that wraps the subjects' keys of an epoch; one that was destroyed is forgotten in a second.
 
         Raises:
             NotFound: the epoch's key was destroyed, or never was here.
         """
+        if time.monotonic() > self._looked_until:
+            self._look()
         key = self._epochs.get(epoch)
         if key is None:
-            path = self.folder / f"epoch-{epoch}.key"
-            if not create and not path.exists():
+            path = self._epoch_file(epoch)
+            if not path.exists():
                 raise NotFound(f"The key of epoch {epoch} is not in the keys folder.")
             key = self._epochs[epoch] = _secret(path)
         return key
 
-    def _epoch_numbers(self) -> list[int]:
-        return [int(found[1]) for path in self.folder.iterdir() if (found := _EPOCH_FILE.match(path.name))]
+    def begin_epoch(self, epoch: int) -> None:
+        """Make the key of an epoch, unless there is one; what is new is wrapped under it from now on."""
+        _secret(self._epoch_file(epoch))
+        self._look()
+
+    def destroy_epoch(self, epoch: int) -> None:
+        """Destroy the key of an epoch: overwritten, flushed, unlinked. What is wrapped under it is lost for ever."""
+        path = self._epoch_file(epoch)
+        if path.exists():
+            with path.open("r+b") as file:
+                file.write(secrets.token_bytes(KEY_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+            path.unlink(missing_ok=True)
+            _flush_folder(self.folder)
+        self._look()
+
+    def _epoch_file(self, epoch: int) -> Path:
+        return self.folder / f"epoch-{epoch}.key"
+
+    def _look(self) -> None:
+        """See which epochs there are, where the folder has changed since it was last looked at."""
+        changed_at, now = self.folder.stat().st_mtime_ns, time.time_ns()
+        self._looked_until = time.monotonic() + LOOK_S
+        if changed_at == self._looked_at:
+            return
+        numbers = self.epochs()
+        self._newest = max(numbers, default=1)
+        self._epochs = {number: key for number, key in self._epochs.items() if number in numbers}
+        # A change within the same tick of the file system's clock would not show: then it is looked at once more.
+        self._looked_at = changed_at if now - changed_at > TICK_NS else -1
 
     def __repr__(self) -> str:
         return f"Keyring({str(self.folder)!r}, epoch {self.epoch})"
@@ -100,7 +150,11 @@ def _make(path: Path) -> None:
             return
     finally:
         Path(name).unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
+    _flush_folder(path.parent)
+
+
+def _flush_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

@@ -77,18 +77,27 @@ def load(session: Session, vault: Vault, record_ids: list[UUID]) -> dict[UUID, S
     for row in rows:
         record_id, key_id = row[1], row[line.KEY_ID]
         if key_id is not None and key_id not in held:
-            _hold(held, vault, stands[record_id], key_id, row[_WIDTH:])
+            _hold(session, held, vault, stands[record_id], key_id, row[_WIDTH:])
         found.setdefault(record_id, []).append(line.entry(row[:_WIDTH], held))
     for record_id, entries in found.items():
         stands[record_id].take(entries)
     return stands
 
 
-def _hold(held: dict[UUID, HeldKey], vault: Vault, stand: Stand, key_id: UUID, columns: tuple[Any, ...]) -> None:
+def _hold(  # noqa: PLR0913, PLR0917  # where from, where to, and which
+    session: Session,
+    held: dict[UUID, HeldKey],
+    vault: Vault,
+    stand: Stand,
+    key_id: UUID,
+    columns: tuple[Any, ...],
+) -> None:
     tag, version, epoch, wrapped = columns
     if wrapped is None:
         return  # erased
     key = vault.unwrap(WrappedKey(key_id, stand.record_id, tag, version, epoch, wrapped))
+    if key is None:  # destroyed with its epoch, or wrapped anew since we looked
+        key = vault.find(session, [key_id]).get(key_id)
     if key is None:
         return
     held[key_id] = key

@@ -45,6 +45,7 @@ SHORTEST = _SEALED + TAG_BYTES
 
 MOST_CACHED = 10_000
 CACHED_FOR_S = 60.0
+LOOKS = 2
 
 
 class HeldKey(msgspec.Struct, frozen=True):
@@ -92,6 +93,11 @@ class Vault:
         held = HeldKey(key_id, secret, version is not None)
         return held, self._wrap(held, record_id, self.subject_tag(subject), version)
 
+    @property
+    def epoch(self) -> int:
+        """The epoch under which new keys are wrapped now."""
+        return self._keys.epoch
+
     def _wrap(self, held: HeldKey, record_id: UUID, tag: bytes, version: int | None) -> WrappedKey:
         epoch = self._keys.epoch
         nonce = secrets.token_bytes(NONCE_BYTES)
@@ -134,15 +140,20 @@ class Vault:
         if self._keyring is None or not key_ids:
             return {}
         found, missing = self._cached(key_ids)
-        if missing:
+        for _ in range(LOOKS):  # while we looked, a key may have been wrapped anew and its old epoch been destroyed
+            if not missing:
+                break
             query = (
                 "SELECT key_id, record_id, subject_tag, version, epoch, wrapped"
                 " FROM ledger.subject_key WHERE key_id = ANY(%s)"
             )
             rows = connection.cursor(binary=True).execute(query, [missing], prepare=True).fetchall()
+            missing = []
             for row in rows:
                 held = self.unwrap(WrappedKey(*row))
-                if held is not None:
+                if held is None:
+                    missing.append(row[0])
+                else:
                     found[held.key_id] = held
                     self._hold(held)
         return found

@@ -14,7 +14,7 @@ from projections.projection import Cursor, Past, all_names
 from projections.subjects import name_table, record_row, record_table, write_names, write_records
 
 NAME = "businesses"
-VERSION = 1
+VERSION = 2
 NAMES = all_names("business")
 
 OWN_COLUMNS = ("countries", "roles", "is_closed")
@@ -34,6 +34,8 @@ def apply(cursor: Cursor, entries: Sequence[Entry], past: Past) -> None:
     for chain in chains:
         last = chain.steps[-1]
         business: Business = last.state
+        if business.erased is not None:
+            continue
         countries = {one.country for one in business.addresses} | {one.country for one in business.identifiers}
         rows.append(
             (
@@ -43,7 +45,8 @@ def apply(cursor: Cursor, entries: Sequence[Entry], past: Past) -> None:
                 bool(business.closures),
             )
         )
-        spelled.extend((chain.record_id, name) for name in spellings(business.names))
+        if business.restricted is None:
+            spelled.extend((chain.record_id, name) for name in spellings(business.names))
     write_records(cursor, "business", OWN_COLUMNS, chains, rows)
     write_names(cursor, "business_name", chains, spelled)
 

@@ -2,7 +2,7 @@
 
 Candidates share selective keys with the name asked for: first pairs of words, then words a slip of the hand apart, then
 single words; all of them are ranked by how well they fit, and each says which part fitted which. A name says little:
-who is meant is for a person to judge.
+who is meant is for a person to judge. Who is restricted (Directive (EU) 2016/680, article 16(3)) is not found.
 """
 
 from collections.abc import Iterable, Sequence
@@ -72,9 +72,10 @@ def _by_number(cursor: Cursor, kind: str, number: str) -> list[Named]:
     if not any(map(str.isdigit, bare)):
         return []
     cursor.execute(
-        sql.SQL("SELECT record_id, coalesce(name, '') FROM read.{} WHERE numbers @> ARRAY[%s] LIMIT 100").format(
-            sql.Identifier(kind)
-        ),
+        sql.SQL(
+            "SELECT record_id, coalesce(name, '') FROM read.{} WHERE numbers @> ARRAY[%s]"
+            " AND restricted IS NULL LIMIT 100"
+        ).format(sql.Identifier(kind)),
         [bare],
     )
     part = Part(bare, bare, 100.0)
@@ -138,7 +139,8 @@ def newest(cursor: Cursor, kind: str, limit: int, after: UUID | None) -> list[UU
     """Records from the newest on, or those that follow one."""
     cursor.execute(
         sql.SQL(
-            "SELECT record_id FROM read.{} WHERE %s::uuid IS NULL OR record_id < %s ORDER BY record_id DESC LIMIT %s"
+            "SELECT record_id FROM read.{} WHERE restricted IS NULL AND (%s::uuid IS NULL OR record_id < %s)"
+            " ORDER BY record_id DESC LIMIT %s"
         ).format(sql.Identifier(kind)),
         [after, after, limit],
     )

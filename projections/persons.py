@@ -14,7 +14,7 @@ from projections.projection import Cursor, Past, all_names
 from projections.subjects import name_table, record_row, record_table, write_names, write_records
 
 NAME = "persons"
-VERSION = 1
+VERSION = 2
 NAMES = all_names("person")
 
 OWN_COLUMNS = ("born_on", "born_year", "nationalities")
@@ -34,6 +34,8 @@ def apply(cursor: Cursor, entries: Sequence[Entry], past: Past) -> None:
     for chain in chains:
         last = chain.steps[-1]
         person: Person = last.state
+        if person.erased is not None:
+            continue
         births = person.births
         rows.append(
             (
@@ -43,7 +45,8 @@ def apply(cursor: Cursor, entries: Sequence[Entry], past: Past) -> None:
                 sorted({nationality.country for nationality in person.nationalities}),
             )
         )
-        spelled.extend((chain.record_id, name) for name in spellings(person.names))
+        if person.restricted is None:
+            spelled.extend((chain.record_id, name) for name in spellings(person.names))
     write_records(cursor, "person", OWN_COLUMNS, chains, rows)
     write_names(cursor, "person_name", chains, spelled)
 

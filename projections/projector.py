@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from domain.records import is_personal
-from projections import fresh, positions
+from projections import forgetting, fresh, positions
 from projections.catalogue import PROJECTIONS
 from projections.feed import Feed
 from projections.positions import Connection
@@ -45,6 +45,7 @@ def run(
     threads = [
         threading.Thread(target=feed.watch, args=[stop], name="watch"),
         threading.Thread(target=feed.read_ahead, args=[stop], name="read ahead"),
+        threading.Thread(target=forgetting.run, args=[database_url], kwargs={"stop": stop}, name="forget"),
         *(threading.Thread(target=runner.run, name=runner.name) for runner in runners),
     ]
     with seldom_collecting():

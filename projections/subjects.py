@@ -1,7 +1,7 @@
 """What persons and businesses have in common as tables: a row for each record, and a row for each spelling of a name.
 
 All of it is personal plaintext, and it keeps no past: what is taken back, merged apart or erased is gone from here with
-the next entry, and an erased record's rows go when it is told again.
+the next entry. Who is erased has no row; who is restricted has one that says so, and no spelling by which to be found.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +23,7 @@ RECORD_COLUMNS = (
     "numbers",
     "merged",
     "statements",
+    "restricted",
     "node",
     "peer",
     "instrument",
@@ -39,7 +40,7 @@ def record_table(name: str, more: str) -> Table:
         name,
         f"""CREATE TABLE {name} (
             record_id uuid PRIMARY KEY, name text, numbers text[] NOT NULL, merged uuid[] NOT NULL,
-            statements integer NOT NULL, node text NOT NULL, peer text, instrument text, handling text,
+            statements integer NOT NULL, restricted text, node text NOT NULL, peer text, instrument text, handling text,
             version integer NOT NULL, position bigint NOT NULL, recorded_at timestamptz NOT NULL, {more})""",
         (
             f"CREATE INDEX {name}_numbers ON {name} USING gin (numbers)",
@@ -89,6 +90,7 @@ def record_row(record_id: UUID, last: Step, name: str | None, numbers: Iterable[
         array(sorted({number for written in numbers if (number := compact(written))})),
         [merge.other for merge in subject.merged],
         sum(one.retracted is None for one in subject.statements),
+        subject.restricted,
         last.origin.node,
         last.origin.peer,
         last.origin.instrument,

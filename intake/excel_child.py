@@ -1,13 +1,11 @@
 """The process that opens an Excel file: it runs apart, with limits, because a workbook can be made to kill its reader.
 
-Usage: python -m intake.excel_child HANDLE SHEET MEMORY (the number of an open file; an empty SHEET is the first; the
-bytes of memory it may use). It writes MessagePack to standard output: first the names of the sheets or what is wrong,
-then each row as [row number, cells], a cell of numbers or days in a list of its own. It keeps these rules: limits are
-set before anything is opened; nothing of the file is ever said.
+It is begun by `intake.apart.run` with one word, the name of a sheet (none is the first). It writes MessagePack in
+frames: first the names of the sheets or what is wrong, then each row as [row number, cells], a cell of numbers or days
+in a list of its own; of a row that is longer than any may be, only the number.
 """
 
 import os
-import resource
 import sys
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
@@ -15,8 +13,8 @@ from datetime import date, datetime, time, timedelta
 import msgspec
 import python_calamine
 
-CPU_S = 120
-OUTPUT_BYTES = 4 * 1024**3
+from intake.apart import MOST_FRAME_BYTES, confined, writer
+
 WHOLE_BELOW = 10**15  # above it, a spreadsheet's number is no longer exact to the unit
 
 Cell = str | list[str]
@@ -52,38 +50,31 @@ def rows(sheet: python_calamine.CalamineSheet) -> Iterator[tuple[int, list[Cell]
         yield first + place + 1, empty + [cell(value) for value in cells]
 
 
-def main(handle: int, name: str, memory_bytes: int) -> None:
+def main(handle: int, name: str) -> None:
     """Write the sheets and the rows of one of them."""
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (OUTPUT_BYTES, OUTPUT_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    write = sys.stdout.buffer.write
-    encode = msgspec.msgpack.Encoder().encode
-
-    def put(message: object) -> None:
-        body = encode(message)
-        write(len(body).to_bytes(4, "big"))
-        write(body)
-
+    put, encode = writer(), msgspec.msgpack.Encoder().encode
     try:
         workbook = python_calamine.CalamineWorkbook.from_filelike(os.fdopen(handle, "rb"))
         names = workbook.sheet_names
         if not names or (name and name not in names):
-            put({"sheets": names, "problem": "sheet"})
+            put(encode({"sheets": names, "problem": "sheet"}))
             return
         sheet = workbook.get_sheet_by_name(name or names[0])
     except python_calamine.PasswordError:
-        put({"sheets": [], "problem": "password"})
+        put(encode({"sheets": [], "problem": "password"}))
         return
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001  # whatever the library says of a broken file may quote it
-        put({"sheets": [], "problem": "format"})
+        put(encode({"sheets": [], "problem": "format"}))
         return
-    put({"sheets": names, "problem": ""})
-    for row in rows(sheet):
-        put(row)
+    put(encode({"sheets": names, "problem": ""}))
+    for number, cells in rows(sheet):
+        row = encode((number, cells))
+        put(row if len(row) <= MOST_FRAME_BYTES else encode((number, None)))
     sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    _handle, _words = confined(sys.argv[1:])
+    main(_handle, _words[0])

@@ -4,27 +4,36 @@ The file is opened in a process of its own with bounded memory and time, after a
 that process finds is kept in a file without a name. The line is the row's number as Excel shows it.
 """
 
-import subprocess
-import sys
+import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import msgspec
 
+from intake import apart
 from intake.excel_child import Cell
 from intake.mapping import File
-from intake.rows import MOST_COLUMNS, Exact, Row, Unreadable, fitted, named_columns
+from intake.rows import MOST_COLUMNS, Exact, Row, Unreadable, fitted, named_columns, shown
 
 LARGEST_UNPACKED = 1024**3
 SMALL_UNPACKED = 64 * 1024**2
 HIGHEST_RATIO = 200
 MOST_PARTS = 10_000
+SHOWN_SHEETS = 10
 WAIT_S = 180
+CPU_S = 120
+FIRST_CPU_S = 20
+BYTES_A_SECOND = 64 * 1024**2  # of memory that is filled
 MEMORY_BYTES = 2 * 1024**3
+"""The most that opening a workbook may use, however large it is."""
+FIRST_MEMORY_BYTES = 256 * 1024**2
+"""What opening any workbook may use, besides what grows with its size."""
+TIMES_UNPACKED = 16
+TIMES_UNZIPPED = 40  # an xls is not packed, and its numbers are small
 
 _problem = msgspec.msgpack.Decoder(dict[str, Any])
-_row = msgspec.msgpack.Decoder(tuple[int, list[Cell]])
+_row = msgspec.msgpack.Decoder(tuple[int, list[Cell] | None])
 PROBLEMS = {
     "password": "It is protected by a password: save it without one.",
     "format": "It is not an Excel or OpenDocument file, or it is damaged.",
@@ -40,16 +49,18 @@ class ExcelRows:
         Raises:
             Unreadable: it is no such file, it would unpack to too much, or the sheet is not there.
         """
-        refuse_bomb(file)
+        unpacked = refuse_bomb(file)
         self._told, self._found = told, kept
-        _open(file, told.sheet or "", kept)
-        start = _problem.decode(_next(self._found) or b"\x80")
+        _open(file, unpacked, told.sheet or "", kept)
+        start = _problem.decode(apart.next_frame(self._found) or b"\x80")
         if problem := start.get("problem", "format"):
-            sheets = ", ".join(f"`{name}`" for name in start.get("sheets", ()))
-            raise Unreadable(PROBLEMS.get(problem) or f"It has no sheet `{told.sheet}`; it has {sheets or 'none'}.")
+            sheets = ", ".join(f"`{shown(name)}`" for name in start.get("sheets", ())[:SHOWN_SHEETS])
+            raise Unreadable(
+                PROBLEMS.get(problem) or f"It has no sheet `{shown(told.sheet or '')}`; it has {sheets or 'none'}."
+            )
         self._start = self._found.tell()
         first = next(self._numbered(), None)
-        self.columns: Sequence[str] = self._columns(first[1] if first else [])
+        self.columns: Sequence[str] = self._columns((first[1] or []) if first else [])
 
     def _columns(self, header: list[str]) -> list[str]:
         if len(header) > MOST_COLUMNS:
@@ -64,52 +75,44 @@ class ExcelRows:
         if self._told.header is True:
             next(numbered, None)
         for line, cells in numbered:
+            if cells is None:
+                yield Row(line, [""] * len(self.columns), "is longer than any row of a table")
+                continue
             row = fitted(line, cells + [""] * (len(self.columns) - len(cells)), self.columns)
             if row is not None:
                 yield row
 
-    def _numbered(self) -> Iterator[tuple[int, list[str]]]:
+    def _numbered(self) -> Iterator[tuple[int, list[str] | None]]:
         self._found.seek(self._start)
-        while body := _next(self._found):
+        while body := apart.next_frame(self._found):
             line, cells = _row.decode(body)
             if line > self._told.skip_lines:
-                yield line, [Exact(cell[0]) if isinstance(cell, list) else cell for cell in cells]
+                yield line, None if cells is None else [_word(cell) for cell in cells]
 
 
-def _next(found: BinaryIO) -> bytes:
-    size = found.read(4)
-    return found.read(int.from_bytes(size, "big")) if len(size) == 4 else b""
+def _word(cell: Cell) -> str:
+    return Exact(cell[0]) if isinstance(cell, list) else cell
 
 
-def _open(file: BinaryIO, sheet: str, kept: BinaryIO) -> None:
-    """Have a process of its own open the file and write into `kept` what it finds."""
-    file.seek(0)
-    try:
-        ended = subprocess.run(  # noqa: S603  # our own module; the arguments are numbers and a sheet's name
-            [sys.executable, "-m", "intake.excel_child", str(file.fileno()), sheet, str(MEMORY_BYTES)],
-            stdin=subprocess.DEVNULL,
-            stdout=kept,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(file.fileno(),),
-            timeout=WAIT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise Unreadable(f"It was not read within {WAIT_S} seconds: split it, or save it as CSV.") from None
-    if ended.returncode != 0:
-        raise Unreadable("It needs more memory or time than a file of rows may: split it, or save it as CSV.")
-    kept.seek(0)
+def _open(file: BinaryIO, unpacked: int, sheet: str, kept: BinaryIO) -> None:
+    """Have a process of its own open the file and write into `kept` what it finds; its memory grows with the file."""
+    most = min(MEMORY_BYTES, FIRST_MEMORY_BYTES + unpacked)
+    cpu_s = min(CPU_S, FIRST_CPU_S + unpacked // BYTES_A_SECOND)
+    limits = apart.Limits(memory_bytes=most, output_bytes=most, cpu_s=cpu_s, wait_s=WAIT_S)
+    apart.run("intake.excel_child", [sheet], file, kept, limits)
 
 
-def refuse_bomb(file: BinaryIO) -> None:
+def refuse_bomb(file: BinaryIO) -> int:
     """Refuse a zip archive whose directory says that it unpacks to far more than a workbook of its size would.
+
+    Returns how many bytes of memory it may take to hold what is in it.
 
     Raises:
         Unreadable: it does. What the directory may hide, the child's limits catch.
     """
     file.seek(0)
     if file.read(4) != b"PK\x03\x04":
-        return
+        return TIMES_UNZIPPED * os.fstat(file.fileno()).st_size
     try:
         with zipfile.ZipFile(file) as archive:
             parts = archive.infolist()
@@ -122,3 +125,4 @@ def refuse_bomb(file: BinaryIO) -> None:
             f"It would unpack from {packed} to {unpacked} bytes, as no workbook does: it is not opened. "
             "If it is genuine, save it as CSV."
         )
+    return TIMES_UNPACKED * unpacked

@@ -54,10 +54,8 @@ def opened(name: str | Path, told: File, wanted: frozenset[str]) -> Iterator[Row
         before = _state(file)
         plain = stack.enter_context(_unpacked(file))
         kind = _kind(plain, str(name), told)
-        if kind == "excel":
-            yield ExcelRows(plain, told, stack.enter_context(tempfile.TemporaryFile()))
-        else:
-            yield _rows(plain, told, wanted, kind)
+        with tempfile.TemporaryFile() as kept:
+            yield _rows(plain, told, wanted, kind, kept)
         if _state(file) != before:
             raise Unreadable("It was changed while it was read: import it again once it is whole.")
 
@@ -67,12 +65,14 @@ def _state(file: BinaryIO) -> tuple[int, int]:
     return now.st_size, now.st_mtime_ns
 
 
-def _rows(file: BinaryIO, told: File, wanted: frozenset[str], kind: str) -> Rows:
+def _rows(file: BinaryIO, told: File, wanted: frozenset[str], kind: str, kept: BinaryIO) -> Rows:
     match kind:
+        case "excel":
+            return ExcelRows(file, told, kept)
         case "csv":
             return CsvRows(file, told, wanted)
         case "json":
-            return JsonArray(file, told)
+            return JsonArray(file, told, kept)
     return JsonLines(file)
 
 
@@ -85,6 +85,8 @@ def _raw(name: str | Path) -> BinaryIO:
             return file
         with file:
             return _spooled(file)
+    except ValueError:
+        raise Unreadable("It cannot be read: a name of a file holds no NUL.") from None
     except OSError as error:
         raise Unreadable(f"It cannot be read: {error.strerror or type(error).__name__}.") from None
 
@@ -92,11 +94,20 @@ def _raw(name: str | Path) -> BinaryIO:
 def _spooled(source: BinaryIO) -> BinaryIO:
     kept = tempfile.TemporaryFile()  # noqa: SIM115  # the caller's stack closes it
     while piece := source.read(PIECE_BYTES):
-        kept.write(piece)
+        _keep(piece, kept)
         if kept.tell() > LARGEST_PIPED:
             raise Unreadable("It is larger than a file of rows may be.")
     kept.seek(0)
     return kept
+
+
+def _keep(piece: bytes, kept: BinaryIO) -> None:
+    try:
+        kept.write(piece)
+    except OSError as error:
+        raise Unreadable(
+            f"There is no room for it in the folder for temporary files (TMPDIR): {error.strerror or 'it is full'}."
+        ) from None
 
 
 @contextlib.contextmanager
@@ -112,7 +123,7 @@ def _unpacked(file: BinaryIO) -> Iterator[BinaryIO]:
         try:
             with gzip.GzipFile(fileobj=file) as unpacking:
                 while piece := unpacking.read(PIECE_BYTES):
-                    kept.write(piece)
+                    _keep(piece, kept)
                     if kept.tell() > most:
                         raise Unreadable(
                             f"It unpacks to more than {most} bytes from {packed}, as no file of rows does: "

@@ -41,13 +41,14 @@ from intake.meaning import Meaning, columns_of
 from intake.outcome import Outcome
 from intake.reconciling import Reconciling
 from intake.rows import Row, Rows, Unreadable
-from intake.survey import Bundle, LeavingOut, Survey, TooManyAlike, bundles
+from intake.survey import Bundle, LeavingOut, Survey, TooManyAlike, bundles, size_of
 from intake.telling import Telling, TellingRows
 from ledger.ledger import Asked, Ledger, Recorded, Stand
 
 __all__ = ["Foreseen", "MappingError", "Outcome", "TooManyAlike", "Unreadable", "import_seizures"]
 
 BATCH = 1_000
+BATCH_CHARACTERS = 16_000_000
 PERSONAL = frozenset({"narrative", "plates", "documents", "parties"})
 HIDDEN = "(personal)"
 
@@ -313,14 +314,15 @@ def _without_personal(change: Change) -> Change:
 
 
 def _batches(told: Iterator[Bundle]) -> Iterator[list[Bundle]]:
-    """Bundles together, about a thousand rows at a time; identities are never split."""
+    """Bundles together, about a thousand rows at a time, fewer where they are long; identities are never split."""
     while True:
         batch: list[Bundle] = []
-        rows = 0
+        rows = characters = 0
         for bundle in islice(told, BATCH):
             batch.append(bundle)
             rows += len(bundle.rows)
-            if rows >= BATCH:
+            characters += sum(map(size_of, bundle.rows))
+            if rows >= BATCH or characters >= BATCH_CHARACTERS:
                 break
         if not batch:
             return

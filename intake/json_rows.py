@@ -2,25 +2,35 @@
 
 Numbers are taken as they are written and never pass through a float. Nested objects become columns with points in
 their names (`place.port`), entries of arrays columns with numbers. The line is the place in the array, counted from 1,
-or the line of the file.
+or the line of the file. An array is taken apart in a process of its own; a row, of bounded length, is read in ours.
 """
 
 import codecs
-import mmap
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import msgspec
 
+from intake import apart
 from intake.mapping import File
-from intake.rows import MOST_COLUMNS, Exact, Row, Unreadable, tidy
+from intake.rows import MOST_COLUMNS, Exact, Row, Unreadable, shown, tidy
 
-LONGEST_LINE = 16_000_000
+LONGEST_LINE = 4_000_000
+LONGEST_NAME = 400
 DEEPEST = 12
 NOT_JSON = "It is not JSON in UTF-8"
-
-_array = msgspec.json.Decoder(list[msgspec.Raw])
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+MEMORY_BYTES = 2 * 1024**3
+"""The most that taking an array apart may use, besides the file itself."""
+FIRST_MEMORY_BYTES = 256 * 1024**2
+TIMES_FILE = 2
+CPU_S = 120
+WAIT_S = 180
+PROBLEMS = {
+    "deep": "It is nested too deeply for a file of rows.",
+    "array": "It is not a JSON array of objects: if the rows lie deeper, state `rows_at` in [file].",
+    "json": f"{NOT_JSON}, or it breaks off.",
+}
 
 
 class _ExactDecoder:
@@ -29,15 +39,15 @@ class _ExactDecoder:
     def __init__(self) -> None:
         self._decoder = msgspec.json.Decoder(dict[str, Any], float_hook=Exact)
 
-    def __call__(self, text: bytes | msgspec.Raw) -> dict[str, str]:
+    def __call__(self, text: bytes) -> dict[str, str]:
         cells: dict[str, str] = {}
         _flatten(self._decoder.decode(text), "", cells, 0)
         return cells
 
 
 def _flatten(value: object, name: str, cells: dict[str, str], depth: int) -> None:
-    if depth > DEEPEST:
-        raise ValueError("too deep")
+    if depth > DEEPEST or len(name) > LONGEST_NAME or len(cells) > MOST_COLUMNS:
+        raise ValueError("too deep or too wide")
     match value:
         case None:
             return
@@ -70,7 +80,7 @@ class _JsonRows:
                 raise Unreadable(f"Its objects have more than {MOST_COLUMNS} different keys.")
         self.columns = list(columns)
 
-    def _texts(self) -> Iterator[tuple[int, bytes | msgspec.Raw]]:
+    def _texts(self) -> Iterator[tuple[int, bytes]]:
         raise AssertionError("each kind of JSON has its own")
 
     def _objects(self) -> Iterator[tuple[int, dict[str, str], str | None]]:
@@ -80,7 +90,7 @@ class _JsonRows:
             except msgspec.ValidationError:
                 yield line, {}, "is not a JSON object with numbers of sensible size"
             except (ValueError, RecursionError):  # also what is no UTF-8, which msgspec does not call its own
-                yield line, {}, "is not a JSON object in UTF-8, or is nested too deeply"
+                yield line, {}, "is not a JSON object in UTF-8, or is nested too deeply, or is longer than any row"
 
     def __iter__(self) -> Iterator[Row]:
         """Give the rows from the first."""
@@ -99,7 +109,7 @@ class JsonLines(_JsonRows):
         self._file = file
         super().__init__()
 
-    def _texts(self) -> Iterator[tuple[int, bytes | msgspec.Raw]]:
+    def _texts(self) -> Iterator[tuple[int, bytes]]:
         self._file.seek(0)
         line = 0
         while text := self._file.readline(LONGEST_LINE + 1):
@@ -115,35 +125,35 @@ class JsonLines(_JsonRows):
 class JsonArray(_JsonRows):
     """The objects of an array: the whole file, or what lies under `rows_at`."""
 
-    def __init__(self, file: BinaryIO, told: File) -> None:
-        """Read all keys. Raises Unreadable."""
-        try:
-            self._elements = _elements(file, told.rows_at)
-        except RecursionError:
-            raise Unreadable("It is nested too deeply for a file of rows.") from None
-        except msgspec.ValidationError:
-            raise Unreadable(
-                "It is not a JSON array of objects: if the rows lie deeper, state `rows_at` in [file]."
-            ) from None
-        except ValueError:
-            raise Unreadable(f"{NOT_JSON}, or it breaks off.") from None
+    def __init__(self, file: BinaryIO, told: File, kept: BinaryIO) -> None:
+        """Have the array taken apart, keep its elements in `kept`, and read all keys. Raises Unreadable."""
+        self._found = kept
+        _take_apart(file, told.rows_at or "", kept)
+        problem = (apart.next_frame(kept) or b"").decode()
+        if problem == "rows_at":
+            raise Unreadable(f"It has no `{shown(told.rows_at or '')}`, where the mapping says that the rows lie.")
+        if problem:
+            raise Unreadable(PROBLEMS[problem])
+        self._start = kept.tell()
         super().__init__()
 
-    def _texts(self) -> Iterator[tuple[int, bytes | msgspec.Raw]]:
-        yield from enumerate(self._elements, start=1)
+    def _texts(self) -> Iterator[tuple[int, bytes]]:
+        self._found.seek(self._start)
+        place = 0
+        while (text := apart.next_frame(self._found)) is not None:
+            place += 1
+            yield place, text if len(text) <= LONGEST_LINE else b""
 
 
-def _elements(file: BinaryIO, rows_at: str | None) -> list[msgspec.Raw]:
-    file.seek(0)
-    if not file.read(1):
-        return []
-    held: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    if held[:3] == codecs.BOM_UTF8:
-        held = memoryview(held)[3:]
-    for step in (rows_at or "").split("."):
-        if step:
-            found = _object.decode(held).get(step)
-            if found is None:
-                raise Unreadable(f"It has no `{rows_at}`, where the mapping says that the rows lie.")
-            held = found
-    return _array.decode(held)
+def _take_apart(file: BinaryIO, rows_at: str, kept: BinaryIO) -> None:
+    """Have a process of its own take the array apart; its memory grows with the file."""
+    size = os.fstat(file.fileno()).st_size
+    if not size:
+        return
+    limits = apart.Limits(
+        memory_bytes=size + min(MEMORY_BYTES, FIRST_MEMORY_BYTES + TIMES_FILE * size),
+        output_bytes=FIRST_MEMORY_BYTES + 3 * size,
+        cpu_s=CPU_S,
+        wait_s=WAIT_S,
+    )
+    apart.run("intake.json_child", [rows_at], file, kept, limits)

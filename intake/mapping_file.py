@@ -7,17 +7,24 @@ that a person need not run the import ten times.
 import difflib
 import hashlib
 import re
-import tomllib
+import tempfile
 from collections.abc import Iterator
 from importlib import resources
+from itertools import islice
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, BinaryIO, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from domain import forms
+from intake import apart
 from intake.mapping import Mapping
+from intake.rows import Unreadable, shown
 
 LARGEST_FILE = 4 * 1024 * 1024
+LIMITS = apart.Limits(memory_bytes=256 * 1024**2, output_bytes=16 * 1024**2, cpu_s=5, wait_s=30)
+MOST_SENTENCES = 20
+LONGEST_SENTENCE = 600
 
 
 class MappingError(Exception):
@@ -37,23 +44,40 @@ def load(mapping: str | Path) -> Mapping:
         MappingError: there is no such file, it is no TOML, or it does not say what a mapping says.
     """
     path = Path(mapping)
-    if not path.exists() and str(mapping) in shipped():
-        path = shipped()[str(mapping)]
+    name = shown_path(mapping)
     try:
-        with path.open("rb") as file:
-            text = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        known = ", ".join(shipped())
+        if not path.exists() and str(mapping) in shipped():
+            path = shipped()[str(mapping)]
+        with path.open("rb") as file, tempfile.TemporaryFile() as copy:
+            copy.write(text := file.read(LARGEST_FILE + 1))
+            copy.flush()
+            if len(text) > LARGEST_FILE:
+                raise MappingError(f"{name} is too large for a mapping.")
+            told = _document(copy, name)
+    except (OSError, ValueError) as error:
+        known, reason = ", ".join(shipped()), getattr(error, "strerror", None) or "this is no name of a file"
         raise MappingError(
-            f"The mapping {mapping} cannot be read ({error.strerror}). It is a TOML file, or one of {known}."
+            f"The mapping {name} cannot be read ({reason}). It is a TOML file, or one of {known}."
         ) from None
-    if len(text) > LARGEST_FILE:
-        raise MappingError(f"{mapping} is too large for a mapping.")
-    try:
-        told = tomllib.loads(text.decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MappingError(f"{mapping} is not valid TOML: {error}.") from None
-    return read(told, str(mapping))
+    return read(told, name)
+
+
+def shown_path(path: str | Path) -> str:
+    """A path as messages show it, with nothing in it that a terminal obeys."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(path))
+
+
+def _document(file: BinaryIO, name: str) -> dict[str, Any]:
+    """What the TOML says, read in a process of its own."""
+    with tempfile.TemporaryFile() as kept:
+        try:
+            apart.run("intake.toml_child", [], file, kept, LIMITS)
+        except Unreadable:
+            raise MappingError(f"{name} needs more memory or time than a mapping may: simplify it.") from None
+        if problem := (apart.next_frame(kept) or b"").decode():
+            raise MappingError(f"{name} is not valid TOML: {problem}.")
+        told: dict[str, Any] = forms.from_msgpack(apart.next_frame(kept) or b"\x80", dict[str, Any])
+    return told
 
 
 def read(told: dict[str, Any], name: str) -> Mapping:
@@ -61,7 +85,10 @@ def read(told: dict[str, Any], name: str) -> Mapping:
     try:
         return Mapping.model_validate(told)
     except ValidationError as error:
-        sentences = list(dict.fromkeys(_sentences(error)))
+        found = list(islice(_sentences(error), MOST_SENTENCES + 1))
+        sentences = [_short(sentence) for sentence in dict.fromkeys(found[:MOST_SENTENCES])]
+        if len(found) > MOST_SENTENCES:
+            sentences.append("There is more that does not fit: mend this first.")
         raise MappingError("\n".join(f"{name}: {sentence}" for sentence in sentences)) from None
 
 
@@ -70,13 +97,17 @@ def digest(mapping: Mapping) -> bytes:
     return hashlib.sha256(mapping.model_dump_json().encode()).digest()
 
 
+def _short(sentence: str) -> str:
+    return sentence if len(sentence) <= LONGEST_SENTENCE else f"{sentence[:LONGEST_SENTENCE]}…"
+
+
 def _sentences(error: ValidationError) -> Iterator[str]:
     problems = error.errors(include_url=False, include_input=False)
     for problem in problems:
         place = tuple(step for step in problem["loc"] if not re.search(r"[\[\]-]", str(step)) or isinstance(step, int))
         match problem["type"]:
             case "extra_forbidden":
-                yield _unknown(place)
+                yield _unknown((*place[: -1 if place[-1:] == problem["loc"][-1:] else None], problem["loc"][-1]))
             case "too_short" if any(_is_under(other["loc"], problem["loc"]) for other in problems):
                 continue  # what is wrong within it is said already
             case "too_short":
@@ -96,14 +127,15 @@ def _is_under(inner: tuple[str | int, ...], outer: tuple[str | int, ...]) -> boo
 def _unknown(place: tuple[str | int, ...]) -> str:
     model = _model(place[:-1])
     known = list(model.model_fields) if model else []
-    near = difflib.get_close_matches(str(place[-1]), known, n=1)
+    key = shown(str(place[-1]))
+    near = difflib.get_close_matches(key, known, n=1)
     hint = f" (is it `{near[0]}`?)" if near else ""
-    return f"{_table(place[:-1])} has no key `{place[-1]}`{hint}; it knows {', '.join(known)}."
+    return f"{_table(place[:-1])} has no key `{key}`{hint}; it knows {', '.join(known)}."
 
 
 def _table(place: tuple[str | int, ...]) -> str:
     """A place in the file as its header would be written, such as `[goods.quantity]` or `[[check]] number 2`."""
-    names = [str(step) for step in place if isinstance(step, str)]
+    names = [shown(step) for step in place if isinstance(step, str)]
     number = next((step for step in place if isinstance(step, int)), None)
     if not names:
         return "The mapping"

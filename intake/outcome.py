@@ -1,7 +1,8 @@
 """What an import came to: how many rows, what became of each, and what is odd about them.
 
 Every row that was read counts in exactly one of recorded, amended, unchanged, skipped and refused; flagged rows count
-besides. The rows of a shipment count like any others. Nothing here repeats a value that could be personal.
+besides. The rows of a shipment count like any others. Nothing here repeats a value that could be personal, and
+however many rows a hostile file has refused or flagged, so many are listed and the rest counted.
 """
 
 from collections.abc import Iterable
@@ -10,6 +11,9 @@ from typing import Any
 import msgspec
 
 SHOWN_LINES = 5
+MOST_REFUSALS = 100_000
+MOST_REASONS = 2_000
+MORE_REASONS = "more is odd about them than can be listed"
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -51,7 +55,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     def refuse(self, line: int, field: str, reason: str) -> None:
         """A row was refused; `reason` is the end or the whole of a sentence."""
         self.refused += 1
-        self.refusals.append(Refusal(line, field, sentence(reason)))
+        if len(self.refusals) < MOST_REFUSALS:
+            self.refusals.append(Refusal(line, field, sentence(reason)))
 
     def skip(self, line: int, reason: str) -> None:
         """A row was left out."""
@@ -63,11 +68,18 @@ class Outcome(msgspec.Struct, kw_only=True):
         found = list(dict.fromkeys(reasons))
         self.flagged += bool(found)
         for reason in found:
-            self.flags.setdefault(reason, Group()).add(line)
+            known = reason if reason in self.flags or len(self.flags) < MOST_REASONS else MORE_REASONS
+            self.flags.setdefault(known, Group()).add(line)
 
     def in_order(self) -> None:
-        """Put refusals in the order of the file (rows that share an identity came together), and flags in words."""
+        """Put refusals in the order of the file (rows that share an identity came together), and flags in words.
+
+        Where so many rows were refused that not all are listed, line 0 says how many more.
+        """
         self.refusals.sort(key=lambda refusal: refusal.line)
+        if self.refused > MOST_REFUSALS:
+            more = f"{self.refused - MOST_REFUSALS} more rows were refused than are listed: mend these first"
+            self.refusals.append(Refusal(0, "file", sentence(more)))
         self.flags = {sentence(reason): group for reason, group in self.flags.items()}
 
     def told(self) -> dict[str, Any]:

@@ -31,6 +31,7 @@ Reader = Callable[[Cells, Notes], Value | None]
 Note = Callable[[Any], str | None]
 
 MOST_REMEMBERED = 50_000
+LONGEST_REMEMBERED = 200
 LONGEST_SHOWN = 30
 
 
@@ -107,6 +108,8 @@ class _Remembered(dict[str, Value]):
         self._find = find
 
     def __missing__(self, text: str) -> Value:
+        if len(text) > LONGEST_REMEMBERED:
+            return self._find(text)
         if len(self) >= MOST_REMEMBERED:
             self.clear()
         self[text] = found = self._find(text)

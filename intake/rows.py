@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 MOST_COLUMNS = 4_000
+LONGEST_SHOWN_NAME = 60
 
 
 class Unreadable(Exception):  # noqa: N818  # an answer to the person who gave the file
@@ -52,6 +53,12 @@ def named_columns(header: Sequence[str]) -> list[str]:
 def tidy(text: str) -> str:
     """A name of a column with its blanks drawn together and without byte order mark."""
     return " ".join(text.replace("\ufeff", "").split())
+
+
+def shown(name: str) -> str:
+    """A name of a column, sheet or key as a message shows it: cut short, and nothing in it that a terminal obeys."""
+    plain = "".join(letter if letter.isprintable() else "?" for letter in name[: LONGEST_SHOWN_NAME + 1])
+    return f"{plain[:LONGEST_SHOWN_NAME]}…" if len(plain) > LONGEST_SHOWN_NAME else plain
 
 
 def fitted(line: int, cells: list[str], columns: Sequence[str], problem: str | None = None) -> Row | None:

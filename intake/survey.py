@@ -67,10 +67,16 @@ class Bundle:
 
 
 MOST_OPEN = 1_000_000
+MOST_OPEN_CHARACTERS = 300_000_000
 
 
 class TooManyAlike(Exception):  # noqa: N818  # an answer to the person who wrote the mapping
     """So many rows share identities that they cannot be told apart; the message says so."""
+
+
+def size_of(row: Row) -> int:
+    """How many characters a row holds."""
+    return sum(map(len, row.cells))
 
 
 def bundles(rows: Rows, survey: Survey, keys: Keys, put_aside: Callable[[Row], bool]) -> Iterator[Bundle]:
@@ -83,7 +89,7 @@ def bundles(rows: Rows, survey: Survey, keys: Keys, put_aside: Callable[[Row], b
     """
     left = dict(survey.shared)
     waiting: dict[int, dict[bytes, list[Row]]] = {}
-    held = 0
+    held = characters = 0
     for row in rows:
         if put_aside(row):
             continue
@@ -95,12 +101,14 @@ def bundles(rows: Rows, survey: Survey, keys: Keys, put_aside: Callable[[Row], b
         waiting.setdefault(mark, {}).setdefault(key, []).append(row)
         left[mark] -= 1
         held += 1
-        if held > MOST_OPEN:
+        characters += size_of(row)
+        if held > MOST_OPEN or characters > MOST_OPEN_CHARACTERS:
             raise TooManyAlike(
-                f"More than {MOST_OPEN} rows share their identity with others: "
+                f"More rows share their identity with others than can be held ({held}): "
                 "the columns of [identity] do not tell seizures apart."
             )
         if not left[mark]:
             complete = waiting.pop(mark)
             held -= sum(map(len, complete.values()))
+            characters -= sum(size_of(one) for together in complete.values() for one in together)
             yield from (Bundle(one, together) for one, together in complete.items())

@@ -112,6 +112,7 @@ OF_OUR_OWN = {
     "exchange/matter.py": "states that we folded",
     "exchange/premises.py": "states that we folded",
     "intake/excel_rows.py": "cells from the child process, not yet read",
+    "intake/json_child.py": "rows of a file, each taken out of the array as it stands",
     "intake/json_rows.py": "cells of a file, not yet read",
     "intake/reference.py": "lists that the package ships",
     "cli/peers.py": "a card that we wrote",

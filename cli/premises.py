@@ -14,14 +14,26 @@ from uuid import UUID
 from cyclopts import App, Group, Parameter
 
 from cli import asking, output, reading
-from cli.acting import ACTING, Acting, act, record_id_of
+from cli.acting import ACTING, Acting, act, opened, record_id_of, require_record
 from cli.feeds import prepared
+from cli.output import Misused
 from cli.show import plain as show_values
 from domain.attribution import Purpose, Role
 from domain.codes import OffenceType, Section
 from domain.event import Command
 from domain.handling import DataCategory, Handling, Onward, PremiseKind, PremiseReason
-from domain.premise import EndPremise, Premise, RegisterPremise, ResumePremise, SuspendPremise, TitlePremise
+from domain.premise import (
+    EndPremise,
+    Premise,
+    RegisterPremise,
+    ResumePremise,
+    SetConditions,
+    SetPeriod,
+    SetScope,
+    SuspendPremise,
+    TitlePremise,
+)
+from domain.records import fold
 
 KIND = "premise"
 FACTS = Group("The premise", sort_key=1)
@@ -177,6 +189,103 @@ def title(premise: Id, text: str | None = None, /, *, take_back: bool = False, a
     """
     told = {"title": asking.words(text, None, take_back=take_back)}
     _act(premise, asking.from_flags(told, TitlePremise, FLAGS), acting)
+
+
+@app.command(name="scope")
+def set_scope(  # noqa: PLR0913  # the flags of one verb
+    premise: Id,
+    /,
+    *,
+    sender: list[str] | None = None,
+    purposes: Annotated[list[Purpose] | None, Parameter(name="--for")] = None,
+    category: list[DataCategory] | None = None,
+    section: list[Section] | None = None,
+    every_section: bool = False,
+    offence_type: list[OffenceType] | None = None,
+    every_offence_type: bool = False,
+    acting: Acting = ACTING,
+) -> None:
+    """Lay down anew what a premise covers; what is not told stays as it stands.
+
+    Args:
+        sender: A party that may send. Repeat it for each.
+        purposes: What may be sent for. Repeatable.
+        category: What may be sent: open data or nominal data. Repeatable.
+        section: A commodity section it covers. Repeatable.
+        every_section: It covers all sections.
+        offence_type: A type of offence it covers. Repeatable.
+        every_offence_type: It covers all offences.
+    """
+    told = asking.given(
+        senders=_nodes(sender),
+        purposes=purposes,
+        categories=category,
+        sections=section,
+        offence_types=offence_type,
+    )
+    emptied: dict[str, object] = {"sections": ()} if every_section else {}
+    emptied |= {"offence_types": ()} if every_offence_type else {}
+    _change(premise, SetScope, told | emptied, acting)
+
+
+@app.command(name="conditions")
+def set_conditions(  # noqa: PLR0913  # the flags of one verb
+    premise: Id,
+    /,
+    *,
+    handling: Handling | None = None,
+    onward: Onward | None = None,
+    retention_days: int | None = None,
+    no_retention_limit: bool = False,
+    shows_attribution: Annotated[bool | None, Parameter(negative="--hides-attribution")] = None,
+    acting: Acting = ACTING,
+) -> None:
+    """Lay down anew under which conditions a receiver holds what is sent; what is not told stays as it stands.
+
+    Args:
+        handling: What the receiver may do with it.
+        onward: Whether the receiver may pass it on.
+        retention_days: How long the receiver may keep it.
+        no_retention_limit: The receiver may keep it as its own law allows.
+        shows_attribution: The receiver is shown who recorded what.
+    """
+    told = asking.given(
+        handling=handling, onward=onward, retention_days=retention_days, shows_attribution=shows_attribution
+    )
+    _change(premise, SetConditions, told | ({"retention_days": None} if no_retention_limit else {}), acting)
+
+
+@app.command(name="period")
+def set_period(
+    premise: Id,
+    /,
+    *,
+    in_force_from: Annotated[date | None, Parameter(name="--from")] = None,
+    until: date | None = None,
+    open_ended: bool = False,
+    acting: Acting = ACTING,
+) -> None:
+    """Lay down anew when a premise is in force; what is not told stays as it stands.
+
+    Args:
+        in_force_from: The first day.
+        until: The last day.
+        open_ended: It has no last day.
+    """
+    told = asking.given(in_force_from=in_force_from, until=until)
+    _change(premise, SetPeriod, told | ({"until": None} if open_ended else {}), acting)
+
+
+def _change(
+    premise: UUID, kind: type[SetScope | SetConditions | SetPeriod], told: dict[str, object], acting: Acting
+) -> None:
+    """Lay down one side of a premise anew, from how it stands and what was told."""
+    if not told:
+        raise Misused("Say what is to change; --help tells what can be laid down.")
+    with opened() as (ledger, _):
+        stands = fold(require_record(ledger, premise, KIND))
+    as_it_stands = {field: value for field in kind.__struct_fields__ if (value := getattr(stands, field)) is not None}
+    _act(premise, asking.from_flags(as_it_stands | told, kind, FLAGS), acting)
 
 
 @app.command

@@ -115,6 +115,22 @@ def test_a_premise_and_a_peer(ncen: Ncen, tmp_path: Path) -> None:
     [listed] = ncen.tells("premise", "list", "--party", "xb")["premises"]
     assert (listed["id"], listed["instrument"], listed["standing"]) == (premise, "TREATY:XA-XB:2024", "suspended")
     assert ncen.tells("premise", "list", "--in-force")["premises"] == []
+    ncen.does("premise", "scope", premise, "--section", "drugs", "--for", "investigation", *WAIT)
+    ncen.does("premise", "conditions", premise, "--handling", "h1", "--retention-days", "30", *WAIT)
+    ncen.does("premise", "period", premise, "--until", "2030-12-31", *WAIT)
+    stands = ncen.tells("premise", "show", premise)["record"]
+    assert (stands["sections"], stands["purposes"], stands["parties"]) == (["drugs"], ["investigation"], ["XA", "XB"])
+    assert (stands["handling"], stands["onward"], stands["retention_days"]) == ("H1", "none", 30)
+    assert (stands["in_force_from"], stands["until"]) == ("2024-01-01", "2030-12-31")
+    ncen.does("premise", "scope", premise, "--every-section", *WAIT)
+    ncen.does("premise", "conditions", premise, "--no-retention-limit", "--shows-attribution", *WAIT)
+    ncen.does("premise", "period", premise, "--open-ended", *WAIT)
+    stands = ncen.tells("premise", "show", premise)["record"]
+    assert not any(stands.get(name) for name in ("sections", "retention_days", "until"))
+    assert (stands["shows_attribution"], stands["handling"]) == (True, "H1")
+    ncen.fails(ExitCode.USAGE, "premise", "period", premise)
+    ncen.fails(ExitCode.REFUSED, "premise", "period", premise, "--until", "2020-01-01", *WAIT)
+    ncen.fails(ExitCode.NOT_FOUND, "premise", "period", str(uuid.uuid4()), "--open-ended", *WAIT)
     ncen.does("premise", "resume", premise, *WAIT)
     assert "in force, from 2024-01-01" in ncen.does("premise", "list")
     assert "at least two parties" in ncen.fails(

@@ -18,6 +18,7 @@ from cyclopts import Group, Parameter
 
 from cli import output
 from cli.output import Misused, NotFound
+from cli.signing import require_command, signing
 from domain import forms
 from domain.attribution import Attribution, Purpose, Role
 from domain.event import Command
@@ -53,12 +54,21 @@ class Acting:
         Raises:
             Misused: nobody has said who acts, or what was said is no staff identifier or statute.
         """
+        if signing.caller is not None:
+            return self._of_caller(settings, signing.role(self.role or settings.acting_role, role), purpose)
         user = output.manner.user or settings.user
         if user is None:
             raise Misused("Say who acts: --as USER, or set NCEN_USER. Nothing is recorded without a name to answer it.")
+        return self._told(settings, user, self.role or settings.acting_role or role, purpose)
+
+    def _of_caller(self, settings: "Settings", role: Role, purpose: Purpose) -> Attribution:
+        assert signing.caller is not None  # noqa: S101  # narrows the type; asked by the caller
+        return self._told(settings, signing.caller.user, role, purpose)
+
+    def _told(self, settings: "Settings", user: str, role: Role, purpose: Purpose) -> Attribution:
         told = {
             "actor": user,
-            "role": self.role or settings.acting_role or role,
+            "role": role,
             "purpose": self.purpose or settings.purpose or purpose,
             "legal_basis": self.legal_basis or settings.legal_basis or f"{settings.node[:2]}:CUSTOMS-ACT",
         }
@@ -112,6 +122,7 @@ def act(  # noqa: PLR0913  # each says one thing about the act
     with opened() as (ledger, settings):
         by = acting.attribution(settings, role=role, purpose=purpose)
         asked = command if isinstance(command, Command) else command(ledger)
+        require_command(by.role, asked)
         if not prints_id:
             require_record(ledger, record_id)
         recorded = ledger.execute(record_id, asked, by, command_id=acting.command_id)

@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from cli import output
 
 EVERYWHERE = Group("Everywhere", sort_key=99)
+HELP = frozenset(("--help", "-h", "--version"))
 
 
 def version() -> str:
@@ -38,6 +39,7 @@ NODE = Group("This node", sort_key=1)
 RECORDS = Group("Records", sort_key=2)
 READING = Group("Find and prove", sort_key=3)
 EXCHANGE = Group("Exchange", sort_key=4)
+ACCESS = Group("Who may what", sort_key=5)
 
 # Verbs are named by text, so that only the one that is called is imported.
 app.command("cli.lifecycle:up", name="up", group=NODE, help="Start this node, or what of it does not run.")
@@ -46,6 +48,10 @@ app.command("cli.lifecycle:down", name="down", group=NODE, help="Stop this node;
 app.command("cli.status:status", name="status", group=NODE, help="Show what runs and how far it has come.")
 app.command("cli.backup:backup", name="backup", group=NODE, help="Copy the ledger, or bring its copy up to date.")
 app.command("cli.restore:restore", name="restore", group=NODE, help="Bring a node back from a backup, and verify it.")
+app.command(
+    "soak.verb:soak", name="soak", group=NODE, help="Try for hours what a node promises, on servers of its own."
+)
+app.command("cli.vault:app", name="vault", group=NODE, help="Show how subjects' keys are wrapped, and rotate them.")
 app.command("cli.lifecycle:work", name="work", group=NODE, help="Do one part of the node's work until asked to stop.")
 
 for verb, module, words in (
@@ -61,6 +67,9 @@ for verb, target, words in (
     ("search", "search:search", "Search what is on record: by words, filters and names."),
     ("stats", "stats:app", "Count and add up what is on record, exactly, as of a ledger position."),
     ("verify", "verify:verify", "Recompute what is stored, and name the first entry that does not fit."),
+    ("fsck", "fsck:fsck", "Name every entry that is damaged, and what is wrong with it."),
+    ("proof", "proof:app", "Prove a record's entries in a signed checkpoint, and write the tree as tiles."),
+    ("evidence", "evidence:app", "Make a bundle that proves records elsewhere, and print what checks it."),
 ):
     app.command(f"cli.{target}", name=verb, group=READING, help=words)
 for verb, module, words in (
@@ -70,6 +79,12 @@ for verb, module, words in (
     ("cen", "cen", "Show what the CEN would be told of a seizure."),
 ):
     app.command(f"cli.{module}:app", name=verb, group=EXCHANGE, help=words)
+
+
+app.command("cli.login:login", name="login", group=ACCESS, help="Sign in at a closed node.")
+app.command("cli.login:logout", name="logout", group=ACCESS, help="End the session that was begun here.")
+app.command("cli.login:whoami", name="whoami", group=ACCESS, help="Tell who is signed in, and in which roles.")
+app.command("cli.users:app", name="user", group=ACCESS, help="Put users on record, and grant and withdraw their roles.")
 
 
 @app.command(group=NODE)
@@ -89,6 +104,17 @@ def completion(shell: Literal["bash", "zsh", "fish"] = "bash") -> None:
 app.register_install_completion_command(group=NODE, help="Install the completion script for your shell.")
 
 
+def _admit(tokens: Sequence[str]) -> None:
+    """Find out who calls this verb and whether they may; a line that only asks for help calls none."""
+    from cli.signing import signing
+
+    signing.caller = None
+    chain, apps, _ = app.parse_commands(tokens)
+    before_end = tokens[: tokens.index("--")] if "--" in tokens else tokens
+    if chain and not chain[0].startswith("-") and apps[-1].default_command and not HELP.intersection(before_end):
+        signing.admit(" ".join(chain))
+
+
 @app.meta.default
 def _launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
@@ -100,6 +126,7 @@ def _launch(
     output.manner.user = user
     if home is not None:
         os.environ["NCEN_HOME"] = str(home.expanduser().absolute())
+    _admit(tokens)
     return app(tokens)
 
 

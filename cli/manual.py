@@ -22,6 +22,7 @@ MEANINGS = {
     ExitCode.UNREACHABLE: "A server (PostgreSQL, NATS) could not be started or does not answer.",
     ExitCode.BAD_INPUT: "A file that was given cannot be used: not there, not JSON, not such a command.",
     ExitCode.NOT_VERIFIED: "Something stored does not fit its proof.",
+    ExitCode.NOT_ALLOWED: "Nobody is signed in at a closed node, or the role of who is does not allow it.",
     ExitCode.FAULT: "A fault in ncen itself; only its kind and place are told.",
     ExitCode.INTERRUPTED: "Interrupted from the keyboard.",
 }

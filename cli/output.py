@@ -41,6 +41,7 @@ class ExitCode(IntEnum):
     UNREACHABLE = 4
     BAD_INPUT = 5
     NOT_VERIFIED = 6
+    NOT_ALLOWED = 7
     FAULT = 70
     INTERRUPTED = 130
 
@@ -75,6 +76,12 @@ class BadInput(Failure):
     code = ExitCode.BAD_INPUT
 
 
+class NotAllowed(Failure):
+    """Nobody is signed in, or who is has no right to this."""
+
+    code = ExitCode.NOT_ALLOWED
+
+
 class VerificationFailed(Failure):
     """Something stored does not fit its proof."""
 
@@ -84,6 +91,8 @@ class VerificationFailed(Failure):
 # Errors of other rooms and libraries, by name, so that none of them is imported for it. The nearest class counts.
 CODES = {
     "ledger.errors.NotFound": ExitCode.NOT_FOUND,
+    "access.accounts.NotAdmitted": ExitCode.NOT_ALLOWED,
+    "access.gate.Withheld": ExitCode.NOT_ALLOWED,
     "ledger.errors.Conflict": ExitCode.REFUSED,
     "ledger.errors.Unsafe": ExitCode.UNREACHABLE,
     "projections.asking.NotReady": ExitCode.UNREACHABLE,
@@ -96,7 +105,11 @@ CODES = {
     "msgspec.ValidationError": ExitCode.BAD_INPUT,
     "pydantic_core._pydantic_core.ValidationError": ExitCode.BAD_INPUT,
 }
-WITH_SENTENCES = ("ledger.errors.", "projections.asking.")  # written for people, with nothing recorded in them
+WITH_SENTENCES = (
+    "ledger.errors.",
+    "projections.asking.",
+    "access.",
+)  # written for people, with nothing recorded in them
 
 
 @dataclass(slots=True)

@@ -84,7 +84,7 @@ def _verbs(lines: Iterable[tuple[str, Roles | frozenset[Host]]]) -> dict[str, Ro
 VERBS: dict[str, Roles | frozenset[Host]] = _verbs(
     (
         ("up, down, status, work, demo, completion, login, logout, whoami, backup, restore, soak", HOST),
-        ("import mappings, peer card", HOST),
+        ("import mappings, peer card, evidence check, evidence verifier", HOST),
         ("seizure record, seizure correct, seizure submit, seizure cancel", ENTERING),
         ("seizure goods add, seizure goods correct, seizure goods withdraw", ENTERING),
         ("seizure plate, seizure document, seizure party add, seizure party withdraw", ENTERING),
@@ -103,7 +103,7 @@ VERBS: dict[str, Roles | frozenset[Host]] = _verbs(
         ("history, search", READING),
         ("break-glass", READING_SUBJECTS - WATCHING),
         ("stats seizures", READING | LAW),
-        ("verify, fsck, proof, evidence make", WATCHING | OFFICE | HEAD),
+        ("verify, fsck, proof, proof entry, proof checkpoint, proof tiles, evidence make", WATCHING | OFFICE | HEAD),
         ("keys rotate, keys revoke, keys list, keys show, vault rotate, vault status, epoch rotate", OFFICE),
         ("premise add, premise suspend, premise resume, premise end, premise title", LAW),
         ("premise scope, premise conditions, premise period", LAW),

@@ -29,7 +29,7 @@ ProvisionCode = Annotated[str, form(r"^[A-Z0-9][A-Z0-9.:/-]{1,39}$(?!\n)", "code
 Text = Annotated[
     str,
     form(
-        "^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]*$",
+        "^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]*$",
         "words typed by hand, without control or direction-changing characters",
         least=1,
         most=10_000,
@@ -38,7 +38,7 @@ Text = Annotated[
 Line = Annotated[
     str,
     form(
-        "^[^\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]*$(?!\n)",
+        "^[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]*$(?!\n)",
         "one line of words typed by hand",
         least=1,
         most=200,

@@ -5,6 +5,8 @@ swapped, goods disposed of before the day they were seized. Whoever reads the re
 names a rule, a field and a line, and never repeats a value.
 """
 
+import re
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from enum import StrEnum
@@ -21,7 +23,7 @@ from domain.check_digits import (
 )
 from domain.codes import UNKNOWN_COUNTRY, Coded, ConveyanceKind, CountryCode, DocumentKind, HsCode, Section
 from domain.goods import Goods, meaning
-from domain.identity import Birth, Identifier, IdentifierScheme, IdentityDocument
+from domain.identity import Birth, BusinessName, Identifier, IdentifierScheme, IdentityDocument, PersonName
 from domain.offence import Offence
 from domain.party import Party
 from domain.place import Place
@@ -46,6 +48,7 @@ class FlagCode(StrEnum):
     DUPLICATE_LINE = "duplicate-line"
     CATEGORY_MISSING = "category-missing"
     UNLIKELY_AGE = "unlikely-age"
+    MIXED_SCRIPTS = "mixed-scripts"
 
 
 class Flag(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +183,10 @@ def _of_subject(subject: Subject, known: Known, today: date | None) -> Iterator[
                     yield Flag(code=FlagCode.MACHINE_READABLE_ZONE, field="statements.said.mrz", line=number)
             case Identifier():
                 yield from _of_identifier(said, number)
+            case PersonName() | BusinessName():
+                field, name = ("full", said.full) if isinstance(said, PersonName) else ("name", said.name)
+                if mixes_scripts(name):
+                    yield Flag(code=FlagCode.MIXED_SCRIPTS, field=f"statements.said.{field}", line=number)
 
 
 def _of_identifier(identifier: Identifier, number: int) -> Iterator[Flag]:
@@ -188,6 +195,24 @@ def _of_identifier(identifier: Identifier, number: int) -> Iterator[Flag]:
         yield Flag(code=FlagCode.LEGAL_ENTITY_IDENTIFIER, field="statements.said.number", line=number)
     if scheme is IdentifierScheme.EORI and not has_eori_form(identifier.number):
         yield Flag(code=FlagCode.EORI_NUMBER, field="statements.said.number", line=number)
+
+
+_LOOK_ALIKE_SCRIPTS = re.compile(r"^(LATIN|CYRILLIC|GREEK|ARMENIAN|CHEROKEE|FULLWIDTH LATIN|MATHEMATICAL)\b")
+
+
+def mixes_scripts(name: str) -> bool:
+    """Whether one word of a name has letters of two scripts that look alike, such as a Cyrillic A among Latin ones.
+
+    Such a word reads like another and is not found by it. A name told in two scripts side by side mixes nothing.
+    """
+    if name.isascii():
+        return False
+    return any(len(set(map(_script, word)) - {None}) > 1 for word in re.split(r"[\W\d_]+", name) if not word.isascii())
+
+
+def _script(letter: str) -> str | None:
+    found = _LOOK_ALIKE_SCRIPTS.match(unicodedata.name(letter, ""))
+    return found[1] if found else None
 
 
 # ---------------------------------------------------------------- what they share

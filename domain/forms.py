@@ -14,6 +14,9 @@ from msgspec import UNSET, Meta, inspect
 
 Read = TypeVar("Read")
 
+TOO_DEEP = "It is nested too deeply"
+"""What is said of a document whose unknown parts lie one in the other until no reader could follow."""
+
 
 def form(pattern: str, description: str, *, least: int | None = None, most: int | None = None) -> Meta:
     """The form of a text: a pattern that is searched for, what the text is, its least and most characters."""
@@ -41,7 +44,10 @@ def from_json(raw: bytes | str, kind: type[Read] | Any) -> Read | Any:  # noqa: 
     Raises:
         msgspec.DecodeError: it is not JSON; ValidationError, which is one, where it does not have its type's form.
     """
-    return checked(msgspec.json.decode(raw, type=kind), kind)
+    try:
+        return checked(msgspec.json.decode(raw, type=kind), kind)
+    except RecursionError:
+        raise msgspec.DecodeError(TOO_DEEP) from None
 
 
 def from_msgpack(raw: bytes, kind: type[Read] | Any) -> Read | Any:  # noqa: ANN401  # as above
@@ -50,7 +56,10 @@ def from_msgpack(raw: bytes, kind: type[Read] | Any) -> Read | Any:  # noqa: ANN
     Raises:
         msgspec.DecodeError: it is not MessagePack; ValidationError, which is one, where it lacks its type's form.
     """
-    return checked(msgspec.msgpack.decode(raw, type=kind), kind)
+    try:
+        return checked(msgspec.msgpack.decode(raw, type=kind), kind)
+    except RecursionError:
+        raise msgspec.DecodeError(TOO_DEEP) from None
 
 
 def checked(value: Read, kind: Any) -> Read:  # noqa: ANN401  # as above

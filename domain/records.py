@@ -120,7 +120,10 @@ def read(name: str, body: bytes) -> AnyEvent:
         KeyError: no event has this name.
         msgspec.DecodeError: the bytes are not such an event.
     """
-    return forms.checked(decode(name, body), EVENTS[name])
+    try:
+        return forms.checked(decode(name, body), EVENTS[name])
+    except RecursionError:  # parts that we do not know are passed over, however deep they lie
+        raise msgspec.DecodeError(forms.TOO_DEEP) from None
 
 
 def is_personal(name: str) -> bool:

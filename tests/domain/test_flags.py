@@ -34,7 +34,16 @@ from domain.codes import (
 )
 from domain.flags import Flag, FlagCode, flags
 from domain.goods import Goods, GoodsLine
-from domain.identity import Birth, Identifier, IdentifierScheme, IdentityDocument, Nationality, Said
+from domain.identity import (
+    Birth,
+    BusinessName,
+    Identifier,
+    IdentifierScheme,
+    IdentityDocument,
+    Nationality,
+    PersonName,
+    Said,
+)
 from domain.offence import Offence, Penalty, PenaltyKind, PenaltyLine
 from domain.party import Party
 from domain.person import Person
@@ -314,6 +323,25 @@ def test_identifiers_of_a_business_that_do_not_fit_are_flagged_unless_taken_back
         Asserted(number=one.number, statement=one.statement, retracted=Reason.ENTRY_ERROR) for one in said
     )
     assert flags(Business(statements=retracted)) == ()
+
+
+def test_a_name_with_letters_that_only_look_like_others_is_flagged_and_not_refused() -> None:
+    names = (
+        "\u0420\u0430vel Nov\u00e1k",
+        "Pavel Nov\u00e1k",
+        "Павел Nov\u00e1k",
+        "Павел",
+        "Müller-Łukasz",
+        "\u0391lpha",
+        "\uff30avel",
+    )
+    said = statements(*(PersonName(full=name) for name in names))
+    assert flags(Person(statements=said)) == tuple(
+        flag(FlagCode.MIXED_SCRIPTS, "statements.said.full", number) for number in (1, 6, 7)
+    )
+    assert flags(Business(statements=statements(BusinessName(name="\u0421\u041eCO Ltd")))) == (
+        flag(FlagCode.MIXED_SCRIPTS, "statements.said.name", 1),
+    )
 
 
 def test_what_has_no_soft_rules_has_no_flags() -> None:

@@ -15,6 +15,7 @@ from cli import asking, reading
 from cli.acting import ACTING, Acting, act, record_id_of
 from cli.output import Misused
 from cli.parties import other_record
+from cli.rights import add_rights
 from cli.search import add_list
 from cli.statements import NOTHING_KNOWN, Addresses, Contacts, HowKnown, Names, coloned, kinded, statements
 from domain.attribution import Purpose
@@ -163,3 +164,4 @@ def show(business: Id, /, *, as_of: reading.AsOf = None) -> None:
 
 
 add_list(app, KIND)
+add_rights(app, "business")

@@ -16,6 +16,7 @@ from cli import asking, reading, typed
 from cli.acting import ACTING, Acting, act, record_id_of
 from cli.output import Misused
 from cli.parties import other_record
+from cli.rights import add_rights
 from cli.search import add_list
 from cli.statements import NOTHING_KNOWN, Addresses, Contacts, HowKnown, Names, kinded, statements
 from domain.attribution import Purpose
@@ -175,3 +176,4 @@ def show(person: Id, /, *, as_of: reading.AsOf = None) -> None:
 
 
 add_list(app, KIND)
+add_rights(app, "person")

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from domain.records import is_personal
-from projections import forgetting, fresh, positions
+from projections import forgetting, fresh, keeping, positions
 from projections.catalogue import PROJECTIONS
 from projections.feed import Feed
 from projections.positions import Connection
@@ -48,6 +48,9 @@ def run(
         threading.Thread(target=forgetting.run, args=[database_url], kwargs={"stop": stop}, name="forget"),
         *(threading.Thread(target=runner.run, name=runner.name) for runner in runners),
     ]
+    if keys is not None:
+        keeper = threading.Thread(target=keeping.run, args=[database_url], kwargs={"keys": keys, "stop": stop})
+        threads.append(keeper)
     with seldom_collecting():
         for thread in threads:
             thread.start()

@@ -36,7 +36,7 @@ from cli.supervisor import (
 UP_WAIT_S = 420.0  # longer than a PostgreSQL may take to recover
 DOWN_WAIT_S = 180.0
 
-Kind = Literal["seal", "project", "exchange"]
+Kind = Literal["seal", "prove", "project", "exchange"]
 
 
 def up(  # noqa: PLR0913  # the flags of one verb
@@ -147,6 +147,12 @@ def _entry(kind: Kind, settings: Settings) -> Callable[[threading.Event], None]:
         from ledger import sealer
 
         return lambda stop: sealer.run(url, stop=stop)
+    if kind == "prove":
+        from ledger import prover
+
+        return lambda stop: prover.run(
+            url, node=settings.node, keys=settings.keys, folder=settings.checkpoints, stop=stop
+        )
     if kind == "project":
         from projections import projector
 
@@ -169,7 +175,7 @@ def _entry(kind: Kind, settings: Settings) -> Callable[[threading.Event], None]:
 
 
 def work(kind: Kind) -> ExitCode:
-    """Do one part of the node's work until asked to stop: seal, project or exchange. `ncen up` starts all three.
+    """Do one part of the node's work until asked to stop: seal, prove, project or exchange; `ncen up` starts all.
 
     Args:
         kind: Which part.

@@ -101,6 +101,11 @@ class Settings(BaseSettings):
         return self.home / "keys"
 
     @property
+    def checkpoints(self) -> Path:
+        """The folder of signed checkpoints and tiles: outside PostgreSQL, so that an older copy of it is noticed."""
+        return self.home / "checkpoints"
+
+    @property
     def run(self) -> Path:
         """The folder of locks, process ids and the supervisor's state."""
         return self.home / "run"

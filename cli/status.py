@@ -1,7 +1,7 @@
 """`ncen status`: what of the node runs, how far the ledger is sealed, and how far projections and feeds have come.
 
 It only asks and changes nothing, and shows what it can when a part does not answer. It ends with 0 when all runs that
-should, so that it serves as a health check.
+should and no fault was found in the ledger, so that it serves as a health check.
 """
 
 from typing import Any
@@ -32,16 +32,19 @@ ORDER BY peer.node
 """
 
 
-def status() -> ExitCode:
-    """Show what of this node runs, how far the ledger is sealed, and how far projections and feeds have come.
+PROOF = "SELECT run, checked_at, size, faults, first_fault FROM ledger.proof_state ORDER BY run DESC"
 
-    Ends with 0 when all runs that should, else with 4.
+
+def status() -> ExitCode:
+    """Show what of this node runs, how far the ledger is sealed and checked, and how far the rest has come.
+
+    Ends with 0 when all runs that should, with 4 when not, and with 6 when something in the ledger does not fit.
     """
     return tell(load())
 
 
 def tell(settings: Settings) -> ExitCode:
-    """Show how the node stands, and return 0 or 4."""
+    """Show how the node stands, and return 0, 4 or 6."""
     facts = gather(settings)
     show(facts, *_lines(facts))
     return _health(facts)
@@ -94,11 +97,13 @@ def _reached(settings: Settings) -> dict[str, Any]:
 
     from projections.positions import positions
 
-    reached: dict[str, Any] = {"sealed": None, "projections": [], "feeds": []}
+    reached: dict[str, Any] = {"sealed": None, "proof": [], "projections": [], "feeds": []}
     try:
         with psycopg.connect(database_url(settings), connect_timeout=5, autocommit=True) as connection:
             row = connection.execute("SELECT size FROM ledger.seal_state").fetchone()
             reached["sealed"] = row[0] if row else 0
+            checks = ("run", "checked_at", "size", "faults", "first_fault")
+            reached["proof"] = [dict(zip(checks, row, strict=True)) for row in connection.execute(PROOF).fetchall()]
             names = ("peer", "role", "decided", "released", "receipted", "received", "stopped")
             feeds = connection.execute(FEEDS).fetchall()
             reached["feeds"] = [dict(zip(names, feed, strict=True)) for feed in feeds]
@@ -116,6 +121,8 @@ def _health(facts: dict[str, Any]) -> ExitCode:
         and (nats["running"] or not (nats["own"] and nats["wanted"]))
         and all(worker["running"] for worker in facts["workers"])
     )
+    if any(check["faults"] for check in facts["proof"]):
+        return ExitCode.NOT_VERIFIED
     return ExitCode.DONE if is_sound else ExitCode.UNREACHABLE
 
 
@@ -135,6 +142,11 @@ def _lines(facts: dict[str, Any]) -> list[object]:
     lines: list[object] = [head, table("", ("part", "state", "detail"), rows)]
     if facts["sealed"] is not None:
         lines.append(f"The ledger is sealed to position {facts['sealed']}.")
+    for check in facts["proof"]:
+        what = "all entries" if check["run"] == "full" else "the newest entries"
+        when = f"{check['checked_at']:%Y-%m-%d %H:%M:%SZ}"
+        fault = f"{check['faults']} FAULTS, the first: {check['first_fault']}" if check["faults"] else "all fit"
+        lines.append(f"Checked {what} up to position {check['size']} at {when}: {fault}.".replace("..", "."))
     if facts["projections"]:
         reached = [
             (part["name"], part["position"], part["lag"], part["parked"] or "", part["rebuilding_at"])

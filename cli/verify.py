@@ -1,59 +1,135 @@
-"""`ncen verify`: recompute what is stored, and name the first entry that does not fit.
+"""`ncen verify`: does the ledger still say what was sealed and signed for?
 
-It trusts nothing that is stored beside the entries: leaves, order, gaps and tree are computed again, and with the
-node's own keys every personal body is opened too. It ends with 6 when something does not fit, and says which entry.
+It recomputes everything from what is stored, or with `--tail` what came since the newest signed checkpoint, and
+compares it with the checkpoints that are kept in the database and outside of it. It changes nothing.
 """
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from cli import output, show
+from cli import output
 from cli.output import ExitCode, NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cli.settings import Settings
+    from ledger.prover import Prover
+    from ledger.sessions import Session
+    from ledger.vault import Vault
     from ledger.verify import Verdict
+
+MOST_SHOWN = 200
+
+
+@contextmanager
+def proving() -> "Iterator[tuple[Session, Prover | None, Settings]]":
+    """Open a session that may take its time, and the node's prover: None where the node's keys are not at hand.
+
+    Raises:
+        NotFound: there is no ledger yet.
+    """
+    import psycopg
+
+    from cli.settings import load
+    from cli.supervisor import database_url
+    from ledger.prover import Prover
+    from ledger.sessions import connect
+
+    settings = load()
+    has_keys = (settings.keys / "signing.key").exists()
+    prover = Prover.open(settings.keys, node=settings.node, folder=settings.checkpoints) if has_keys else None
+    try:
+        with connect(database_url(settings), statement_timeout_ms=0) as connection:
+            yield connection, prover, settings
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        raise NotFound("There is no ledger in this database yet: `ncen up` makes it.") from None
 
 
 def verify(
     *,
+    tail: Annotated[bool, Parameter(help="Only what came since the newest signed checkpoint.")] = False,
     all_faults: Annotated[bool, Parameter(name="--all", help="Go on after the first entry that does not fit.")] = False,
     without_keys: Annotated[
         bool, Parameter(help="Open nothing personal: what an auditor without the node's keys can verify.")
     ] = False,
 ) -> ExitCode:
-    """Recompute the leaves, the tree, the order and the gaps of the ledger; end with 6 when an entry does not fit."""
-    import psycopg
+    """Recompute leaves, tree, order, gaps and checkpoints of the ledger; end with 6 when something does not fit."""
+    from ledger import checkpoints
+    from ledger.verify import verify_session
 
-    from cli.settings import load
-    from cli.supervisor import database_url
-    from ledger.verify import verify as verify_ledger
+    with proving() as (connection, prover, settings):
+        if tail:
+            if prover is None:
+                raise NotFound("There is no checkpoint to begin at without this node's keys.")
+            verdict, _ = prover.examine(connection)
+        else:
+            found = None if prover is None else checkpoints.find(connection, prover.keys, prover.folder)
+            vault = None if without_keys or prover is None else opening(connection, settings)
+            signed = () if found is None else found.signed
+            verdict = verify_session(connection, signed, vault=vault, stop_at_first=not all_faults)
+            verdict = with_faults(verdict, () if found is None else found.faults)
+    tell(verdict)
+    return ExitCode.DONE if verdict.is_sound else ExitCode.NOT_VERIFIED
 
-    settings = load()
-    keys = None if without_keys or not settings.keys.is_dir() else settings.keys
-    try:
-        verdict = verify_ledger(database_url(settings), stop_at_first=not all_faults, keys=keys)
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-        raise NotFound("There is no ledger in this database yet: `ncen up` makes it.") from None
+
+def opening(connection: "Session", settings: "Settings") -> "Vault":
+    """Return what opens personal bodies, with this node's keys. Raises Unsafe: they are not those of this ledger."""
+    from ledger import schema
+    from ledger.keyring import Keyring
+    from ledger.vault import Vault
+
+    keyring = Keyring.open(settings.keys)
+    schema.bind_keys(connection, keyring)
+    return Vault(keyring)
+
+
+def with_faults(verdict: "Verdict", more: "tuple[Any, ...]") -> "Verdict":
+    """Return a verdict with further faults."""
+    import msgspec
+
+    return msgspec.structs.replace(verdict, faults=(*verdict.faults, *more))
+
+
+def tell(verdict: "Verdict") -> None:
+    """Print what verifying came to."""
     data: dict[str, Any] = {
         "verified": verdict.is_sound,
         "entries": verdict.entries,
         "root": verdict.root.hex(),
+        "since": verdict.since,
+        "signed": verdict.signed,
         "unsealed": verdict.unsealed,
         "opened": verdict.opened,
         "erased": verdict.erased,
-        "faults": [show.plain(fault) for fault in verdict.faults],
+        "faults": [
+            {
+                "position": fault.position,
+                "record_id": str(fault.record_id) if fault.record_id else None,
+                "version": fault.version,
+                "what": fault.what,
+            }
+            for fault in verdict.faults
+        ],
     }
     output.show(data, *_lines(verdict))
-    return ExitCode.DONE if verdict.is_sound else ExitCode.NOT_VERIFIED
 
 
 def _lines(verdict: "Verdict") -> list[object]:
     lines: list[object] = []
     if verdict.is_sound:
-        lines.append(f"{verdict.entries} sealed entries fit: leaves, order, gaps and tree.")
+        count = verdict.entries - verdict.since
+        after = f" since position {verdict.since}, up to which they were signed for" if verdict.since else ""
+        lines.append(f"{count} sealed entries fit{after}: leaves, order, gaps and tree.")
     else:
-        lines += ["The ledger does not fit what was sealed:", *(f"  {fault}" for fault in verdict.faults)]
+        lines.append("The ledger does not fit what was sealed:")
+        lines += [f"  {fault}" for fault in verdict.faults[:MOST_SHOWN]]
+        if len(verdict.faults) > MOST_SHOWN:
+            lines.append(f"  and {len(verdict.faults) - MOST_SHOWN} more: --json names all of them.")
+    if verdict.signed:
+        lines.append(f"Signed checkpoints were compared, up to position {verdict.signed}.")
     if verdict.opened or verdict.erased:
         lines.append(f"{verdict.opened} personal bodies were opened; {verdict.erased} have been erased.")
     if verdict.unsealed:

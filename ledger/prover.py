@@ -15,11 +15,13 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ledger import checkpoint, checkpoints, node_keys, schema
-from ledger.checkpoint import Head
+from ledger.checkpoint import Head, NotCheckpoint
 from ledger.checkpoints import Found, Signed
+from ledger.errors import Conflict, Damaged, NotFound
 from ledger.keyring import Keyring
 from ledger.node_keys import NodeKeys
 from ledger.sessions import Session, connect
+from ledger.tiles import Tiles
 from ledger.tree import Tree
 from ledger.verdict import Fault, Verdict
 from ledger.verify import verify_session
@@ -29,6 +31,7 @@ FULL_EVERY = timedelta(days=1)
 LONGEST_BACK_OFF_S = 60.0
 MOST_STORED = 1_000
 TAIL, FULL = "tail", "full"
+TILES = "tiles"
 
 _STATE = """
     INSERT INTO ledger.proof_state (run, checked_at, size, faults, first_fault) VALUES (%s, now(), %s, %s, %s)
@@ -54,6 +57,7 @@ class Prover:
         self.origin = checkpoint.ledger_of(node)
         self.keys = keys
         self.folder = folder
+        self.tiles = None if folder is None else Tiles(folder / TILES)
         self._signing_key = signing_key
 
     @classmethod
@@ -69,16 +73,24 @@ class Prover:
 
     def look(self, connection: Session) -> Verdict:
         """Verify what came since the newest checkpoint, store what was found, and sign where nothing is wrong."""
+        verdict, anchor = self.examine(connection)
+        if verdict.is_sound and verdict.entries:
+            try:
+                self._sign(connection, verdict, anchor)
+            except (Conflict, Damaged, NotFound, NotCheckpoint) as error:  # of the tiles
+                fault = Fault(None, None, None, f"the tiles kept outside of the database do not fit. {error}")
+                verdict = msgspec.structs.replace(verdict, faults=(fault,))
+        _store(connection, TAIL, verdict)
+        return verdict
+
+    def examine(self, connection: Session) -> tuple[Verdict, Signed | None]:
+        """Verify what came since the newest checkpoint that still fits; return that too."""
         found = checkpoints.find(connection, self.keys, self.folder, only_newest=True)
         anchor = found.newest
         if anchor is not None and not _fits(Tree(connection), anchor):  # say where, by all that was ever signed
             found = checkpoints.find(connection, self.keys, self.folder)
             anchor = _last_fitting(Tree(connection), found)
-        verdict = _joined(verify_session(connection, found.signed, since=anchor), found)
-        _store(connection, TAIL, verdict)
-        if verdict.is_sound and verdict.entries:
-            self._sign(connection, verdict, anchor)
-        return verdict
+        return _joined(verify_session(connection, found.signed, since=anchor), found), anchor
 
     def look_at_all(self, connection: Session) -> Verdict:
         """Verify everything, by all checkpoints that are kept, and store what was found."""
@@ -93,6 +105,8 @@ class Prover:
         if anchor is None or anchor.head != head:
             signed = checkpoint.sign(head, self._signing_key)
             checkpoints.store(connection, signed, head, self._signing_key.public_key(), self.folder)
+            if self.tiles is not None:
+                self.tiles.write(connection, signed, head)
         elif self.folder is not None:
             checkpoints.keep(self.folder, anchor.note, anchor.head)
 

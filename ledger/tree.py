@@ -54,6 +54,17 @@ class Tree:
             return None
         return Frontier(size, peaks)
 
+    def tile(self, level: int, number: int, width: int) -> list[bytes]:
+        """Return neighbouring hashes of a kept level, as a C2SP tile holds them.
+
+        Raises:
+            NotFound: there are not as many.
+        """
+        hashes = self._row(level, number, width)[:width]
+        if len(hashes) != width:
+            raise NotFound(f"The tree has no {width} hashes in tile {number} of level {level}.")
+        return hashes
+
     def prove_inclusion(self, position: int, size: int) -> list[bytes]:
         """Prove that the tree of this size holds the entry at this position.
 

@@ -39,8 +39,9 @@ EXAMPLES = {
     "code of a statute": "FR:CUSTOMS-CODE:60",
     "staff identifier": "officer-01",
 }
-LARGEST_FILE = 64 * 1024 * 1024
+LARGEST_FILE = 4 * 1024 * 1024
 _PATH = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
 _STEP = re.compile(r"\.(?P<field>[^.\[\]]+)|\[(?P<index>[0-9]+)\]|\[(?P<any>\.\.\.)\]")
 
 
@@ -81,6 +82,8 @@ def _read(name: str, where: str) -> bytes:
         else:
             with Path(name).open("rb") as file:
                 text = file.read(LARGEST_FILE + 1)
+    except ValueError:
+        raise BadInput(f"{where} cannot be read: a name of a file holds no NUL.") from None
     except OSError as error:
         raise BadInput(f"{where} cannot be read: {error.strerror or type(error).__name__}.") from None
     if len(text) > LARGEST_FILE:
@@ -104,7 +107,8 @@ def sentence(message: str, kind: type[msgspec.Struct], flags: Mapping[str, str])
         lacking = _named((*steps, missing[1]), flags)
         return f"{lacking} is missing: {_wanted(_walk(expected, (missing[1],)))}."
     if unknown := re.match(r"Object contains unknown field `([^`]+)`", problem):
-        return f"{_joined(part, unknown[1])} is not a known part: known are {', '.join(_fields(expected))}."
+        name = unknown[1] if _NAME.fullmatch(unknown[1]) else "what stands there"
+        return f"{_joined(part, name)} is not a known part: known are {', '.join(_fields(expected))}."
     if steps == ("command",):
         return f"This is another command: expected is `{kind.__struct_config__.tag}`."
     return f"{part or 'The whole'} does not fit: {_wanted(expected)}."

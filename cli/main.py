@@ -136,6 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output.manner.json = "--json" in line  # also for a line that cannot be understood
     output.manner.user = None
     try:
+        output.require_text(line)
         result = app.meta(line, result_action="return_value", print_error=False, exit_on_error=False)
         sys.stdout.flush()
     except CycloptsError as error:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PLAIN_WIDTH = 400  # columns when nobody looks: wide enough that no value is cut
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 QUOTED = re.compile(r"'[^']*'")
 TYPED = (  # what cyclopts says of a line it cannot understand, without what was typed: that may be a name
     (re.compile(r'^Invalid value ".*" for (--?[\w-]+|[A-Z_]+)', re.DOTALL), r"The value for \1 does not fit"),
@@ -29,6 +29,10 @@ TYPED = (  # what cyclopts says of a line it cannot understand, without what was
     (re.compile(r'^Unknown command ".*?"\.', re.DOTALL), "There is no such verb."),
     (re.compile(r"^Unused Tokens: .*", re.DOTALL), "There are more words on the line than this verb takes."),
 )
+
+
+FLAG = re.compile(r"--?[a-z][a-z0-9-]{0,30}(?=[=. ]|$)")
+MEANT = re.compile(r" Did you mean --[a-z-]+\?\Z")
 
 
 class ExitCode(IntEnum):
@@ -164,13 +168,28 @@ def clean(text: str) -> Any:  # noqa: ANN401  # rich's Text, imported where it i
     """Return text that a terminal shows and does not obey: control and direction-overriding codes become visible."""
     from rich.text import Text
 
-    return Text(CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text).replace("\t", "    "))
+    return Text(visible(text).replace("\t", "    "))
 
 
 def say(message: str) -> None:
     """Tell the person something that is not part of the answer (stderr)."""
-    sys.stderr.write(f"{message}\n")
+    sys.stderr.write(f"{visible(message)}\n")
     sys.stderr.flush()
+
+
+def visible(text: str) -> str:
+    """Return the text with control and direction-changing codes, and what is no character, made visible."""
+    return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def require_text(words: Iterable[str]) -> None:
+    """Refuse a line that holds bytes that were no UTF-8: no record, name or address may hold them.
+
+    Raises:
+        Misused: it does.
+    """
+    if any("\ud800" <= letter <= "\udfff" for word in words if not word.isascii() for letter in word):
+        raise Misused("The line holds bytes that are no text in UTF-8: is the terminal's encoding another?")
 
 
 def _console() -> "Console":
@@ -183,7 +202,7 @@ def _console() -> "Console":
 def fail(error: BaseException) -> ExitCode:
     """Say why a verb failed, as a sentence on stderr (as JSON on stdout under --json), and return its exit code."""
     code = code_of(error)
-    message = sentence_of(error, code)
+    message = visible(sentence_of(error, code))
     if os.environ.get("NCEN_DEBUG"):
         traceback.print_exception(error)
     if manner.json:
@@ -231,6 +250,11 @@ def sentence_of(error: BaseException, code: ExitCode) -> str:
 
 def _without_words(error: BaseException) -> str:
     text = str(error)
+    if type(error).__name__ == "UnknownOptionError":
+        token = getattr(error, "token", None)
+        flag = FLAG.match(getattr(token, "keyword", None) or getattr(token, "value", None) or "")
+        meant = MEANT.search(text)
+        return f"Unknown option{f': {flag[0]}' if flag else ''}.{meant[0] if meant else ''}"
     for pattern, instead in TYPED:
         text = pattern.sub(instead, text)
     return text

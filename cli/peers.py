@@ -109,10 +109,18 @@ def _address(settings: "Settings") -> str | None:
 
 
 def _text(file: str) -> bytes:
+    """What the file holds, as far as a card may be long and one byte further."""
     import sys
 
+    from exchange.peers import MOST_CARD_BYTES
+
     try:
-        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        if file == "-":
+            return sys.stdin.buffer.read(MOST_CARD_BYTES + 1)
+        with Path(file).open("rb") as opened:
+            return opened.read(MOST_CARD_BYTES + 1)
+    except ValueError:
+        raise BadInput("The card cannot be read: a name of a file holds no NUL.") from None
     except OSError as error:
         raise BadInput(f"{file} cannot be read: {error.strerror or type(error).__name__}.") from None
 

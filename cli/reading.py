@@ -29,6 +29,9 @@ AsOf = Annotated[
 ]
 
 
+LONGEST_POSITION = 18  # digits; what is longer is no position of any ledger, and PostgreSQL could not hold it
+
+
 def moment(text: str | None) -> int | datetime | None:
     """A ledger position, or a time; a day alone means its end.
 
@@ -37,7 +40,7 @@ def moment(text: str | None) -> int | datetime | None:
     """
     if text is None:
         return None
-    if text.isdecimal():
+    if text.isdecimal() and len(text) <= LONGEST_POSITION:
         return int(text)
     try:
         if len(text) == 10:

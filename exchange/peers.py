@@ -6,6 +6,7 @@ card: that would be another peer under the same name. Our own secrets stay in th
 """
 
 import hashlib
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -26,6 +27,8 @@ from ledger.sessions import Session, connect
 KeyBytes = Annotated[bytes, Meta(min_length=32, max_length=32)]
 NatsUrl = Annotated[str, form(r"^(nats|tls)://[A-Za-z0-9.\[\]:-]{1,255}$(?!\n)", "nats://host:port")]
 MOST_CARD_BYTES = 4_096
+_QUOTED = re.compile(r"'.*'|(?<=unknown field )`.*`(?= - at|$)", re.DOTALL)
+"""What a parser repeats of the file."""
 
 
 class Role(StrEnum):
@@ -136,7 +139,7 @@ def read_card(text: str | bytes) -> Card:
     try:
         return forms.from_json(raw, Card)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refused(f"This is not the card of a node: {error}.") from None
+        raise Refused(f"This is not the card of a node: {_QUOTED.sub('…', str(error))}.") from None
 
 
 def add(database_url: str, own: Identity, card: Card) -> Peer:

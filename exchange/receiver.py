@@ -121,7 +121,8 @@ class Receiver:
             message = await self._next()
             sequence = _sequence(message) if message is not None else 0
             if message is None or sequence != number + len(batch) + 1:
-                if sequence > number + len(batch) + 1:
+                is_cut_off = message is None and bool(batch)  # a batch comes whole, or its sender has begun anew
+                if is_cut_off or sequence > number + len(batch) + 1:
                     self._is_missing = True
                 if self._is_missing:
                     batch.clear()

@@ -3,8 +3,8 @@
 It sends only while the premises stand as they stood when the lines were last checked; otherwise it takes the stream
 away until the exporter has checked them, so that nothing undelivered leaves on a premise that no longer covers it. It
 trusts nothing about the stream: it looks where the stream stands each time, and makes it anew when it is missing,
-damaged, ahead, or of an older generation. It sends nothing when the peer has signed for more lines than there are: then
-our database is an old copy.
+damaged, ahead, or of an older generation. It sends nothing when the peer has signed for more lines than there are, or
+for others: then our database is an old copy.
 """
 
 import asyncio
@@ -36,6 +36,13 @@ TRIM_LINES = 2_000
 MOST_IN_STREAM = 50_000
 """Lines in the stream that the peer has not signed for; what is beyond waits in PostgreSQL."""
 SESSIONS = 2
+
+_IS_SIGNED_FOR = """
+    SELECT starts_with(r.note, coalesce(f.checkpoint, '?'))
+    FROM exchange.receipt r LEFT JOIN exchange.feed_out f ON f.peer = r.peer AND f.number = r.size
+    WHERE r.peer = %s AND r.size = %s
+"""
+"""Whether the peer's receipt is for the feed as we have it: a receipt is our own checkpoint, cosigned."""
 
 STORED = b"stored"
 REFUSED = b"refused"
@@ -143,13 +150,14 @@ class Relay:
                 raise LookupError(f"{self._peer.node} is not a peer of this node.")
             number, generation, is_checked, stood = row
             receipted = outbox.receipted(connection, self._peer.node)
+            signed_for = connection.execute(_IS_SIGNED_FOR, [self._peer.node, receipted]).fetchone()
             known = premises.known(connection)
             stand = premises.standing(known, self._own.node, self._peer.node, datetime.now(UTC))
             return Plan(
                 number=number,
                 generation=generation,
                 receipted=receipted,
-                is_open=receipted <= number and (self._peer.role is Role.CEN or (is_checked and stand == stood)),
+                is_open=signed_for != (False,) and (self._peer.role is Role.CEN or (is_checked and stand == stood)),
             )
 
     def _messages(self, after: int) -> list[bytes]:

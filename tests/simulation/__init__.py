@@ -1,0 +1,1 @@
+"""Deterministic simulation: our own code over a simulated PostgreSQL, clock and network, replayed by a seed."""

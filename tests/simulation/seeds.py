@@ -1,0 +1,44 @@
+"""Which seeds are run: a fixed range, shared out among the protocols by what each costs.
+
+`NCEN_SIMULATION_SEEDS` (in all; 1,000 unless given) and `NCEN_SIMULATION_FROM` (the first; 0 unless given) say which.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from tests.simulation import exchanging, projecting, sealing
+from tests.simulation.world import Amiss
+
+Run = Callable[..., str]
+RUNS: dict[str, Run] = {"sealing": sealing.run, "projecting": projecting.run, "exchanging": exchanging.run}
+SHARES = {"sealing": 0.4, "projecting": 0.3, "exchanging": 0.3}
+SEEDS = int(os.environ.get("NCEN_SIMULATION_SEEDS", "1000"))
+FIRST = int(os.environ.get("NCEN_SIMULATION_FROM", "0"))
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A seed that broke a promise."""
+
+    protocol: str
+    seed: int
+    told: str
+
+    def __str__(self) -> str:
+        again = f"python -m tests.simulation --protocol {self.protocol} --from {self.seed} --seeds 1"
+        return f"{self.protocol} seed {self.seed}: {self.told} Again: {again}"
+
+
+def seeds_of(protocol: str, count: int = SEEDS, first: int = FIRST) -> range:
+    """The seeds of a protocol's share."""
+    return range(first, first + max(1, round(count * SHARES[protocol])))
+
+
+def failures(protocol: str, seeds: range) -> Iterator[Failure]:
+    """Run seeds; each that breaks a promise."""
+    for seed in seeds:
+        try:
+            RUNS[protocol](seed)
+        except Amiss as amiss:
+            yield Failure(protocol, seed, str(amiss))

@@ -15,6 +15,7 @@ from cli.output import Misused
 
 if TYPE_CHECKING:
     from cli.settings import Settings
+    from exchange.erasing import Notices
     from exchange.explain import Decided, Explained
     from exchange.status import FeedStatus
 
@@ -58,6 +59,7 @@ def _lines(feed: "FeedStatus") -> list[object]:
         ("", f"{sending.held} lines went as a bare hash" if sending.held else ""),
         ("", f"{sending.quarantined} lines are in quarantine there" if sending.quarantined else ""),
         ("", f"STOPPED by the peer: {sending.stopped}" if sending.stopped else ""),
+        ("erasures", _erasures(sending.erasures)),
     ]
     quarantined = sum(receiving.quarantined.values())
     coming = [
@@ -67,6 +69,13 @@ def _lines(feed: "FeedStatus") -> list[object]:
     ]
     told = [(label, line) for label, line in going + coming if line]
     return [f"{feed.peer} ({feed.role.value})", show.laid_out(told, indent=2)]
+
+
+def _erasures(stands: "Notices") -> str:
+    if not stands.noticed:
+        return ""
+    overdue = f"; OVERDUE: {', '.join(map(str, stands.overdue))}" if stands.overdue else ""
+    return f"asked to erase {stands.noticed} subjects, {stands.confirmed} of them confirmed{overdue}"
 
 
 def _reasons(counted: dict[str, int]) -> str:

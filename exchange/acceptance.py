@@ -19,7 +19,7 @@ from domain.handling import DataCategory, PremiseKind
 from domain.premise import Gap
 from exchange.box import unbox
 from exchange.envelope import Core
-from exchange.release import CASES, PARTIES, KnownPremise
+from exchange.release import CASES, FOLLOWING, PARTIES, KnownPremise
 from ledger import attributed, leaf, vault
 from ledger.received import Received
 
@@ -119,6 +119,8 @@ def _fault_of_premise(core: Core, premises: Sequence[KnownPremise], now: datetim
 
 def _fault_under(core: Core, known: KnownPremise, now: datetime) -> Fault | None:
     premise = known.premise
+    if core.name in FOLLOWING:  # it takes away what was given, and is heard also when the premise has ended
+        return None
     if premise.gap_in_time(now.astimezone(UTC).date()) is not None or premise.kind is PremiseKind.DEROGATION:
         return Fault.NOT_IN_FORCE
     if (gap := premise.gap_between(core.origin, core.recipient)) is not None:

@@ -12,11 +12,11 @@ from datetime import datetime
 import msgspec
 
 from domain.entry import Entry
-from exchange import decisions, envelope, outbox, premises
+from exchange import decisions, envelope, erasing, outbox, premises
 from exchange.decisions import Decision
 from exchange.memory import Memory
 from exchange.peers import Identity, Peer
-from exchange.release import KnownPremise, Reason, Release, Withheld, release
+from exchange.release import ERASING, SHIELDING, KnownPremise, Reason, Release, Scope, Withheld, release
 from exchange.wrapping import key_ids, wrapped
 from ledger.ledger import Reader
 from ledger.line import StoredLine
@@ -44,6 +44,7 @@ class Exporter(msgspec.Struct, frozen=True, kw_only=True):
         Premises must have been refreshed before. Within a transaction of the caller this is a savepoint.
         """
         with self.connection.transaction():
+            self.reader.vault.forget(erasing.withdraw(self.connection, self.own, self.peer, now))
             feed = outbox.load(self.connection, self.peer.node)
             known = premises.between(premises.known(self.connection), self.own.node, self.peer.node)
             stand = premises.standing(known, self.own.node, self.peer.node, now)
@@ -73,7 +74,11 @@ class Turn:
 
     def verdict(self, entry: Entry) -> Release | Withheld:
         """Decide about an entry as things stand."""
-        return release(entry, self.memory.matter(entry.record_id), self._premises, self._feed.peer, self._now)
+        matter = self.memory.matter(entry.record_id)
+        is_erasure_untied = entry.name in ERASING and matter.released_as is None and not matter.cases
+        if is_erasure_untied and erasing.was_told(self._connection, self._feed.peer, entry.record_id):
+            matter = msgspec.structs.replace(matter, released_as=Scope())
+        return release(entry, matter, self._premises, self._feed.peer, self._now)
 
     # -- what is undelivered
 
@@ -165,6 +170,8 @@ class Turn:
         for entry in entries:
             if is_new and entry.provenance is None:
                 self.memory.learn(entry)
+                if entry.name in SHIELDING:  # what is on its way about them is looked at once more
+                    self._feed.recheck = outbox.receipted(self._connection, self._feed.peer)
             verdict = self.verdict(entry)
             if isinstance(verdict, Release):
                 if len(lines.at(place(entry)).body) > envelope.MOST_BODY_BYTES:
@@ -188,6 +195,9 @@ class Turn:
             for line, verdict in released
         ]
         numbers = outbox.append(self._connection, self._feed, drafts, node=own.node, signing_key=own.signing_key)
+        told = zip(released, numbers, strict=True)
+        notices = [(line.record_id, number) for (line, _), number in told if line.name in ERASING]
+        erasing.noticed(self._connection, self._feed.peer, notices, self._now)
         return {draft.position: number for draft, number in zip(drafts, numbers, strict=True)}
 
     def _entries_at(self, positions: Collection[int]) -> dict[int, Entry]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from exchange import checkpoint, premises
+from exchange import checkpoint, erasing, premises
 from exchange.envelope import Core, NoticeCore, decode_core
 from exchange.outbox import split_proof
 from exchange.peers import Identity, Peer
@@ -128,14 +128,16 @@ class Inbox:
                 "WHERE f.origin = %s",
                 [self._peer.node],
             ).fetchone()
-        if row is None:
-            raise LookupError(f"{self._peer.node} is not a peer of this node.")
+            if row is None:
+                raise LookupError(f"{self._peer.node} is not a peer of this node.")
+            confirmed = erasing.confirmations(connection, self._peer.node)
         number, receipt, stopped, quarantined = row
-        return Standing(number=number, receipt=receipt, quarantined=quarantined, stopped=stopped)
+        return Standing(number=number, receipt=receipt, quarantined=quarantined, stopped=stopped, erased=confirmed)
 
-    def stored(self, size: int, now: datetime) -> None:
-        """Remember that the sender has stored our receipt for this size."""
+    def stored(self, size: int, now: datetime, erased: Sequence[str] = ()) -> None:
+        """Remember that the sender has stored our receipt for this size, and these confirmations of erasures."""
         with self._sessions.session() as connection:
+            erasing.stored(connection, self._peer.node, erased, now)
             connection.execute(
                 "UPDATE exchange.inbox_checkpoint SET stored_at = %s "
                 "WHERE origin = %s AND size = %s AND stored_at IS NULL",

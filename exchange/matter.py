@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET
 
-from domain import offence, seizure
+from domain import business, offence, person, seizure
 from domain.codes import OffenceType, Section
 from domain.entry import Entry
 from exchange.release import CASES, PARTIES, Matter, Scope
@@ -30,6 +30,7 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: str = ""
     own: Scope = Scope()
     is_cancelled: bool = False
+    is_restricted: bool = False
     released_as: Scope | None = None
     ties: frozenset[Tie] = frozenset()
 
@@ -53,7 +54,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     is_made: bool
 
 
-def learn(known: Remembered, entry: Entry) -> Remembered:
+def learn(known: Remembered, entry: Entry) -> Remembered:  # noqa: PLR0911  # an arm for each event that matters
     """Fold an entry of the record itself; ties are folded by `tied`."""
     change = msgspec.structs.replace
     known = change(known, kind=entry.kind)
@@ -66,6 +67,10 @@ def learn(known: Remembered, entry: Entry) -> Remembered:
             return _with_type(known, offence_type)
         case offence.OffenceCorrected(offence_type=offence_type) if offence_type is not UNSET:
             return _with_type(known, offence_type)
+        case person.PersonRestricted() | business.BusinessRestricted():
+            return change(known, is_restricted=True)
+        case person.PersonRestrictionLifted() | business.BusinessRestrictionLifted():
+            return change(known, is_restricted=False)
         case seizure.SeizureCancelled() | offence.OffenceCancelled():
             return change(known, is_cancelled=True)
         case _:
@@ -126,15 +131,22 @@ def scope_of(known: Remembered, recall: Callable[[UUID], Remembered]) -> Scope:
     return Scope(sections=frozenset(sections), offence_types=frozenset(offence_types))
 
 
-def matter_of(known: Remembered, recall: Callable[[UUID], Remembered]) -> Matter:
+def matter_of(record_id: UUID, known: Remembered, recall: Callable[[UUID], Remembered]) -> Matter:
     """What `release` is told of a record; `recall` gives what is remembered of another record."""
     if known.kind not in PARTIES:
-        scope = scope_of(known, recall)
-        return Matter(kind=known.kind, scope=scope, is_cancelled=known.is_cancelled, released_as=known.released_as)
+        parties = (tie.other for tie in known.ties if recall(tie.other).is_restricted)
+        return Matter(
+            kind=known.kind,
+            scope=scope_of(known, recall),
+            is_cancelled=known.is_cancelled,
+            released_as=known.released_as,
+            restricted=frozenset(parties),
+        )
     cases = (recall(other) for other in sorted({tie.other for tie in known.ties}))
     released = (case for case in cases if case.kind in CASES and case.released_as is not None and not case.is_cancelled)
     return Matter(
         kind=known.kind,
         cases=tuple(dict.fromkeys(scope_of(case, recall) for case in released)),
         released_as=known.released_as,
+        restricted=frozenset({record_id}) if known.is_restricted else frozenset(),
     )

@@ -50,14 +50,14 @@ class Memory:
         others = {tie.other for tie in known.ties}
         self.fetch(others)
         self.fetch({tie.other for other in others for tie in self._known[other].ties})
-        return matter_of(known, self.recall)
+        return matter_of(record_id, known, self.recall)
 
     def learn(self, entry: Entry) -> None:
         """Fold an entry of our own."""
         before = self.recall(entry.record_id)
         after = learn(before, entry)
         self._put(entry.record_id, after)
-        if after.own != before.own:
+        if (after.own, after.is_restricted) != (before.own, before.is_restricted):
             self._ask_again(entry.record_id)
         for change in changes_of(entry):
             self._tie(entry.record_id, change.tie, is_made=change.is_made)

@@ -166,7 +166,7 @@ class Receiver:
                     answer = await client.request(receipts_of(self._own.node), _json(standing), timeout=RECEIPT_S)
                     if answer.data == STORED:
                         told = standing
-                        await asyncio.to_thread(self._inbox.stored, standing.number, datetime.now(UTC))
+                        await asyncio.to_thread(self._inbox.stored, standing.number, datetime.now(UTC), standing.erased)
             await asyncio.sleep(PAUSE_S)
 
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from domain.attribution import Attribution, Purpose, Role
 from domain.notice import ReceiveNotice, TakeBackNotice
 from domain.refused import Refused
-from exchange import premises
+from exchange import erasing, premises
 from exchange.acceptance import Fault, accept
 from exchange.envelope import AnyCore, Core, NoticeCore
 from exchange.verifying import VerifiedLine
@@ -68,7 +68,10 @@ class EntryRecorder:
             refused: set[int] = set()
         except (Conflict, Damaged):
             refused = self._append_singly(connection, accepted)
-        return [_outcome(one, here, refused) for one in judged]
+        outcomes = [_outcome(one, here, refused) for one in judged]
+        fresh = [one for one, what in zip(judged, outcomes, strict=True) if what == (RECORDED, None)]
+        erasing.take(connection, self._vault, [one for one in fresh if isinstance(one, Received)], now)
+        return outcomes
 
     def _append_singly(self, connection: Session, accepted: Sequence[Received]) -> set[int]:
         """Append one by one; returns the feed numbers of those that contradict what is here."""

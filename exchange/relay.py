@@ -20,7 +20,7 @@ from nats.errors import Error as NatsError
 from nats.js.client import JetStreamContext
 
 from domain import forms
-from exchange import checkpoint, envelope, jetstream, outbox, premises
+from exchange import checkpoint, envelope, erasing, jetstream, outbox, premises
 from exchange.accounts import account_of, receipts_of
 from exchange.envelope import Held, Malformed, Whole
 from exchange.jetstream import Displaced, StreamState
@@ -31,7 +31,7 @@ from ledger.sessions import Sessions
 IDLE_S = 0.3
 """How often a relay with nothing to do looks again where its stream stands."""
 BLOCKED_S = 0.1
-MOST_RECEIPT_BYTES = 4_096
+MOST_RECEIPT_BYTES = 16_384
 TRIM_LINES = 2_000
 MOST_IN_STREAM = 50_000
 """Lines in the stream that the peer has not signed for; what is beyond waits in PostgreSQL."""
@@ -48,10 +48,11 @@ STORED = b"stored"
 REFUSED = b"refused"
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Standing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a receiver tells: up to which number it has the feed, its receipt, and what it could not accept.
 
-    `wants_again` asks for what follows `number` although it was delivered before.
+    `wants_again` asks for what follows `number` although it was delivered before; `erased` are its confirmations of
+    whom it was asked to erase.
     """
 
     number: Annotated[int, Meta(ge=0, le=2**53 - 1)]
@@ -59,6 +60,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     quarantined: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
     stopped: Annotated[str, Meta(max_length=200)] | None = None
     wants_again: bool = False
+    erased: Annotated[tuple[Annotated[str, Meta(max_length=1_024)], ...], Meta(max_length=erasing.MOST_CONFIRMED)] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,6 +197,7 @@ class Relay:
             told = forms.from_json(raw, Standing)
             if told.receipt is not None and not self._store(told, told.receipt):
                 return REFUSED
+            self._store_confirmations(told.erased)
         except (msgspec.MsgspecError, UnicodeDecodeError, Malformed):
             return REFUSED
         if told.wants_again:
@@ -202,6 +205,11 @@ class Relay:
         elif self._standing is not None:
             self._standing = max(self._standing, told.number)
         return STORED
+
+    def _store_confirmations(self, notes: tuple[str, ...]) -> None:
+        if notes:
+            with self._sessions.session() as connection, connection.transaction():
+                erasing.store_confirmations(connection, self._own, self._peer, notes, datetime.now(UTC))
 
     def _store(self, told: Standing, receipt: str) -> bool:
         head, _ = checkpoint.read_receipt(

@@ -16,12 +16,25 @@ import msgspec
 from domain.attribution import Purpose
 from domain.codes import OffenceType, Section
 from domain.entry import Entry
-from domain.event import Erased
+from domain.event import Erased, PersonalEvent
 from domain.handling import DataCategory, Handling
 from domain.premise import Gap, Premise
 
 CASES = frozenset({"seizure", "offence"})
 PARTIES = frozenset({"person", "business"})
+ERASING = frozenset({"person.erased", "business.erased"})
+"""Tell whoever was given something of a subject that it was erased, also when the premise has ended since."""
+SHIELDING = frozenset(
+    {
+        "person.restricted",
+        "person.restriction-lifted",
+        "business.restricted",
+        "business.restriction-lifted",
+    }
+)
+"""Tell whoever was given something of a subject that it may be looked up no more, or again."""
+FOLLOWING = ERASING | SHIELDING
+"""Follow to every recipient, whatever has become of the premise: they take away, and name a record id alone."""
 TAKING_BACK = frozenset(
     {
         "seizure.cancelled",
@@ -43,6 +56,7 @@ class Reason(StrEnum):
     NO_ATTRIBUTION = "no-attribution"
     CANCELLED = "cancelled"
     NOT_TIED = "not-tied"
+    RESTRICTED = "restricted"
     TOO_LARGE = "too-large"
     NO_PREMISE = "no-premise"
     NOT_IN_FORCE = "not-in-force"
@@ -68,6 +82,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.NO_ATTRIBUTION: "It is not on record for what purpose this entry was made, so no premise can cover it.",
     Reason.CANCELLED: "The record was cancelled before anything of it went to this peer.",
     Reason.NOT_TIED: "This person or business is not a party to a case that was released to this peer.",
+    Reason.RESTRICTED: "The person or business it tells of is restricted, and is not exchanged while it is.",
     Reason.TOO_LARGE: "The entry is larger than an envelope may be.",
     Reason.NO_PREMISE: "There is no legal premise to which both this node and the peer are parties.",
     Reason.NOT_IN_FORCE: "The legal premise is not in force today.",
@@ -120,7 +135,8 @@ class Matter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a record is about as of an entry.
 
     `released_as` is the scope in which something of it was last released to this peer, None if nothing was; `cases` are
-    the scopes of the released, uncancelled cases to which a person or business is a party.
+    the scopes of the released, uncancelled cases to which a person or business is a party; `restricted` are those who
+    are, of the record and its parties.
     """
 
     kind: str
@@ -128,6 +144,7 @@ class Matter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_cancelled: bool = False
     released_as: Scope | None = None
     cases: tuple[Scope, ...] = ()
+    restricted: frozenset[UUID] = frozenset()
 
 
 class KnownPremise(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,6 +180,8 @@ def release(
     scopes = _scopes(entry, matter)
     if not scopes:
         return Withheld(reason=Reason.NOT_TIED)
+    if entry.name in FOLLOWING:
+        return _follows(entry, scopes, premises, peer)
     judged = list(_judged(entry, scopes, premises, peer, now))
     covering = [(premise, scope) for premise, scope, gap in judged if gap is None]
     if covering:
@@ -175,6 +194,14 @@ def release(
     return Withheld(reason=reason, premise=None if reason is Reason.NO_PREMISE else nearest)
 
 
+def _follows(entry: Entry, scopes: Sequence[Scope], premises: Sequence[KnownPremise], peer: str) -> Release | Withheld:
+    """Whoever was given something is told, on any premise there is between us, in force or not."""
+    parties = {entry.node, peer}
+    usable = [(known, scopes[0]) for known in premises if parties <= set(known.premise.parties)]
+    usable = [one for one in usable if one[0].premise.handling is not None]
+    return _released(usable) if usable else Withheld(reason=Reason.NO_PREMISE)
+
+
 def _stays(entry: Entry, matter: Matter) -> Reason | None:
     """Why an entry stays whatever a premise may say."""
     if entry.provenance is not None:
@@ -185,12 +212,21 @@ def _stays(entry: Entry, matter: Matter) -> Reason | None:
         return Reason.UNREADABLE
     if entry.by is None:
         return Reason.NO_ATTRIBUTION
+    if matter.restricted and _subject_of(entry) in matter.restricted:
+        return Reason.RESTRICTED
     return Reason.CANCELLED if matter.is_cancelled and matter.released_as is None else None
+
+
+def _subject_of(entry: Entry) -> UUID | None:
+    """The person or business whose restriction holds an entry back; what shields them or takes something back goes."""
+    if entry.name in FOLLOWING | TAKING_BACK or isinstance(entry.event, Erased):
+        return None
+    return entry.event.subject_of(entry.record_id) if isinstance(entry.event, PersonalEvent) else entry.record_id
 
 
 def _scopes(entry: Entry, matter: Matter) -> tuple[Scope, ...]:
     """The scopes of which a premise must cover one: none where a person is tied to nothing that was released."""
-    if entry.name in TAKING_BACK and matter.released_as is not None:
+    if entry.name in TAKING_BACK | FOLLOWING and matter.released_as is not None:
         return (matter.released_as,)
     return matter.cases if entry.kind in PARTIES else (matter.scope,)
 

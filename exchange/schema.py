@@ -5,6 +5,7 @@ what it sent and received. No table holds a key that opens personal data, but fo
 can open.
 """
 
+from ledger import erasure
 from ledger import schema as ledger_schema
 from ledger.sessions import connect
 
@@ -133,6 +134,32 @@ CREATE TABLE IF NOT EXISTS exchange.inbox_checkpoint (
   PRIMARY KEY (origin, size)
 );
 
+-- erasures ------------------------------------------------------------------------------------------------------
+CREATE TABLE IF NOT EXISTS exchange.withdrawn (
+  peer text NOT NULL,
+  erasure_id uuid NOT NULL,
+  lines int NOT NULL,
+  withdrawn_at timestamptz NOT NULL,
+  PRIMARY KEY (peer, erasure_id)
+);
+CREATE TABLE IF NOT EXISTS exchange.erasure_notice (
+  peer text NOT NULL,
+  subject uuid NOT NULL,
+  number bigint NOT NULL,
+  noticed_at timestamptz NOT NULL,
+  confirmed_at timestamptz,
+  confirmation text,
+  PRIMARY KEY (peer, subject)
+);
+CREATE TABLE IF NOT EXISTS exchange.erasure_confirmation (
+  origin text NOT NULL,
+  subject uuid NOT NULL,
+  number bigint NOT NULL,
+  note text NOT NULL,
+  stored_at timestamptz,
+  PRIMARY KEY (origin, subject)
+);
+
 -- what the CEN is told ----------------------------------------------------------------------------------------------
 CREATE TABLE IF NOT EXISTS exchange.told (
   peer text NOT NULL,
@@ -169,6 +196,7 @@ def prepare(database_url: str, *, node: str, role: str = "nation") -> None:
     ledger_schema.prepare(database_url, node=node)
     with connect(database_url) as connection, connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        erasure.prepare(connection)
         connection.execute(STATEMENTS)
         connection.execute(
             "INSERT INTO exchange.own (node, role) VALUES (%s, %s) ON CONFLICT DO NOTHING",

@@ -5,6 +5,7 @@ from datetime import datetime
 import msgspec
 
 from exchange import peers
+from exchange.erasing import Notices, notices
 from exchange.peers import Role
 from ledger.sessions import Session, connect
 
@@ -25,6 +26,8 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True):
     quarantined: int
     stopped: str | None
     receipted_at: datetime | None
+    erasures: Notices = Notices()
+    """Whom the peer was asked to erase, and what it has confirmed."""
 
     @property
     def lag(self) -> int:
@@ -101,6 +104,7 @@ def _sending(connection: Session, peer: str) -> Sending:
         quarantined=quarantined,
         stopped=stopped,
         receipted_at=receipted_at,
+        erasures=notices(connection, peer),
     )
 
 

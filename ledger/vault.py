@@ -94,6 +94,15 @@ class Vault:
         return held, self._wrap(held, record_id, self.subject_tag(subject), version)
 
     @property
+    def keyring(self) -> Keyring:
+        """The keyring.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self._keys
+
+    @property
     def epoch(self) -> int:
         """The epoch under which new keys are wrapped now."""
         return self._keys.epoch

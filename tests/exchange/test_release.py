@@ -17,6 +17,7 @@ from domain.entry import Entry, Provenance
 from domain.event import AnyEvent, Erased
 from domain.handling import DataCategory, Handling, Onward, PremiseKind, PremiseReason
 from domain.premise import Premise
+from domain.rights import ErasureGrounds, RestrictionGrounds
 from exchange.release import SENTENCES, KnownPremise, Matter, Reason, Release, Scope, Withheld, release
 from tests.exchange.nodes import party, seizure
 
@@ -71,12 +72,29 @@ MATTER = Matter(kind="seizure", scope=DRUGS)
 PERSON = Matter(kind="person", cases=(DRUGS,))
 FROM_ABROAD = Provenance(peer="XC", number=1, instrument="MAA:2", premise_version=1, handling="H0", received_at=NOON)
 
+ERASED = entry(persons.PersonErased(grounds=ErasureGrounds.UNLAWFUL))
+
 CASES: dict[str, tuple[Entry, Matter, list[KnownPremise], Reason | None]] = {
     "covered": (entry(), MATTER, [premise()], None),
     "personal, and nominal is covered": (entry(NARRATIVE), MATTER, [premise()], None),
     "no premise at all": (entry(), MATTER, [], Reason.NO_PREMISE),
     "a premise with others": (entry(), MATTER, [premise(parties=("XA", "XC"))], Reason.NO_PREMISE),
     "a premise between others": (entry(), MATTER, [premise(parties=("XB", "XC"))], Reason.NO_PREMISE),
+    "its subject is restricted": (
+        entry(REGISTERED),
+        msgspec.structs.replace(PERSON, restricted=frozenset({UUID(int=1)})),
+        [premise()],
+        Reason.RESTRICTED,
+    ),
+    "it says that its subject is restricted": (
+        entry(persons.PersonRestricted(grounds=RestrictionGrounds.UNDER_REVIEW)),
+        msgspec.structs.replace(PERSON, restricted=frozenset({UUID(int=1)})),
+        [premise(purposes=(Purpose.STATISTICS,))],
+        None,
+    ),
+    "an erasure goes on a premise that ended": (ERASED, PERSON, [premise(ended=PremiseReason.REPLACED)], None),
+    "an erasure needs some premise": (ERASED, PERSON, [], Reason.NO_PREMISE),
+    "an erasure of which the peer was told nothing": (ERASED, Matter(kind="person"), [premise()], Reason.NOT_TIED),
     "before its first day": (entry(), MATTER, [premise(in_force_from=date(2026, 5, 7))], Reason.NOT_IN_FORCE),
     "on its first day": (entry(), MATTER, [premise(in_force_from=date(2026, 5, 6))], None),
     "on its last day": (entry(), MATTER, [premise(until=date(2026, 5, 6))], None),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("domain", "ledger", "projections", "exchange", "intake", "cli")
+ROOMS = ("domain", "ledger", "projections", "exchange", "intake", "cli", "soak")
 FORBIDDEN = {"utils", "util", "common", "core", "helpers", "helper", "services", "managers", "base", "misc"}
 LONGEST_MODULE = 450
 LONGEST_FUNCTION = 60

@@ -1,0 +1,1 @@
+"""Tests of the soak: each profile in short, and that each can fail."""

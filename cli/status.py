@@ -32,6 +32,7 @@ ORDER BY peer.node
 """
 
 
+CHECKED = {"full": "all entries", "tail": "the newest entries"}
 PROOF = "SELECT run, checked_at, size, faults, first_fault FROM ledger.proof_state ORDER BY run DESC"
 
 
@@ -143,8 +144,12 @@ def _lines(facts: dict[str, Any]) -> list[object]:
     if facts["sealed"] is not None:
         lines.append(f"The ledger is sealed to position {facts['sealed']}.")
     for check in facts["proof"]:
-        what = "all entries" if check["run"] == "full" else "the newest entries"
         when = f"{check['checked_at']:%Y-%m-%d %H:%M:%SZ}"
+        if check["run"] not in CHECKED:
+            refused = f"{(check['faults'] and check['first_fault']) or 'it has cosigned.'}"
+            lines.append(f"Checkpoint up to position {check['size']}, {check['run']}, at {when}: {refused}")
+            continue
+        what = CHECKED[check["run"]]
         fault = f"{check['faults']} FAULTS, the first: {check['first_fault']}" if check["faults"] else "all fit"
         lines.append(f"Checked {what} up to position {check['size']} at {when}: {fault}.".replace("..", "."))
     if facts["projections"]:

@@ -40,6 +40,11 @@ def receipts_of(peer: str) -> str:
     return f"rcpt.{peer}"
 
 
+def witness_of(peer: str) -> str:
+    """The subject on which a peer, a nation, asks us to cosign its ledger's checkpoints."""
+    return f"witness.{peer}"
+
+
 def inbox_of(peer: str) -> str:
     """The prefix of the subjects on which a peer is answered."""
     return f"_INBOX_{peer}"
@@ -76,6 +81,8 @@ def _account(own: Identity, peer: Peer) -> list[str]:
         f"$JS.ACK.{stream}.{CONSUMER}.>",
         receipts_of(peer.node),
     ]
+    if peer.role is Role.NATION:
+        may_publish.append(witness_of(peer.node))
     may_hear = [f"{inbox_of(peer.node)}.>"]
     rights = f"publish: {{ allow: {json.dumps(may_publish)} }}, subscribe: {{ allow: {json.dumps(may_hear)} }}"
     return [

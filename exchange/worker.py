@@ -25,6 +25,7 @@ from exchange.peers import Identity, Peer, Role
 from exchange.receiver import Receiver
 from exchange.recording import EntryRecorder, NoticeRecorder, Recorder
 from exchange.relay import Relay
+from exchange.witnessing import Submitter
 from ledger.keyring import Keyring
 from ledger.ledger import Ledger, Reader
 from ledger.sessions import Session, connect
@@ -216,6 +217,8 @@ class Work:
             parts.append((("relay", peer.node, None), lambda: self._relay(peer)))
         if peer.role is Role.NATION and peer.nats_url is not None:
             parts.append((("receiver", peer.node, peer.nats_url), lambda: self._receive(peer)))
+            if self._own.role is Role.NATION:
+                parts.append((("witness", peer.node, peer.nats_url), lambda: self._submit(peer)))
         return parts
 
     async def _relay(self, peer: Peer) -> None:
@@ -224,6 +227,9 @@ class Work:
     async def _receive(self, peer: Peer) -> None:
         with contextlib.closing(Inbox(self._url, self._own, peer, self._recorder)) as inbox:
             await Receiver(inbox, self._own, peer, self._tls).run()
+
+    async def _submit(self, peer: Peer) -> None:
+        await Submitter(self._url, self._own, peer, self._tls).run()
 
     async def _supervise(self, part: Part, run_part: Callable[[], Awaitable[None]]) -> None:
         """Run a part again and again, with growing pauses while it breaks at once."""

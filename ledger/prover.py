@@ -181,6 +181,12 @@ def _store(connection: Session, which: str, verdict: Verdict) -> None:
             connection.execute(_FAULT, _columns(which, fault))
 
 
+def note_of_witness(connection: Session, witness: str, size: int, problem: str | None) -> None:
+    """Store what a witness said of our checkpoint: that it has cosigned, or as a fault why not."""
+    faults = () if problem is None else (Fault(None, None, None, problem),)
+    _store(connection, f"witness {witness}", Verdict(entries=size, root=b"", faults=faults))
+
+
 def _columns(which: str, fault: Fault) -> dict[str, object]:
     return {
         "run": which,

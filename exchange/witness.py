@@ -1,0 +1,187 @@
+"""The witness: cosigns a peer's ledger checkpoint if the ledger has only grown since the last one that it cosigned.
+
+C2SP tlog-witness's `add-checkpoint`, as a request and its answer over NATS instead of HTTP, with the same texts and
+status numbers. A first checkpoint is taken as it is; from then on a consistency proof is needed, and never is a smaller
+tree cosigned, nor another root at the same size. What was cosigned is stored before it is answered; what was refused
+although the peer's own key has signed it is kept as evidence.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from exchange.peers import Identity, Peer
+from ledger import checkpoint
+from ledger.checkpoint import Head, NotCheckpoint
+from ledger.merkle import verify_consistency
+from ledger.sessions import Session
+
+MOST_BYTES = 32_768
+MOST_HASHES = 63
+COSIGNED, MALFORMED, NOT_SIGNED, CONFLICT, NOT_PROVEN = 200, 400, 403, 409, 422
+_OLD = re.compile(r"old (0|[1-9][0-9]{0,15})")
+_ANSWER = re.compile(r"(200|400|403|409|422)\n(.*)", re.DOTALL)
+_LOCK = 0x6E63656E_77  # "ncen" and w, with the peer's name: one request of a peer is judged at a time
+
+_LAST = "SELECT size, root, line FROM exchange.witnessed WHERE origin = %s ORDER BY size DESC LIMIT 1"
+_KEEP = """
+    INSERT INTO exchange.witnessed (origin, size, root, note, line, cosigned_at) VALUES (%s, %s, %s, %s, %s, %s)
+"""
+_REFUSE = """
+    INSERT INTO exchange.witness_refusal (origin, reason, size, note, times, first_at, last_at)
+    VALUES (%s, %s, %s, %s, 1, %s, %s)
+    ON CONFLICT (origin, reason, size) DO UPDATE SET times = witness_refusal.times + 1, last_at = excluded.last_at
+"""
+
+
+class NotAsked(Exception):  # noqa: N818  # an answer, not a fault
+    """This is no request, or no answer, of a witness."""
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A request to cosign: the size that was cosigned last, the proof that the tree grew from it, the checkpoint."""
+
+    old: int
+    proof: tuple[bytes, ...]
+    note: str
+
+    def encode(self) -> bytes:
+        """The request as it travels."""
+        hashes = "".join(f"{base64.b64encode(one).decode()}\n" for one in self.proof)
+        return f"old {self.old}\n{hashes}\n{self.note}".encode()
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The answer: a status, and the cosignature's line, the size that was cosigned last, or why not."""
+
+    status: int
+    body: str
+
+    def encode(self) -> bytes:
+        """The answer as it travels."""
+        return f"{self.status}\n{self.body}".encode()
+
+
+def read_request(raw: bytes) -> Asked:
+    """Read a request.
+
+    Raises:
+        NotAsked: it is none.
+    """
+    if len(raw) > MOST_BYTES:
+        raise NotAsked("The request is larger than one may be.")
+    try:
+        above, divider, note = raw.decode().partition("\n\n")
+        first, *hashes = above.split("\n")
+        found = _OLD.fullmatch(first)
+        proof = tuple(base64.b64decode(one, validate=True) for one in hashes)
+    except (UnicodeDecodeError, binascii.Error):
+        raise NotAsked("The request is not one to cosign.") from None
+    if found is None or not divider or len(proof) > MOST_HASHES or any(len(one) != 32 for one in proof):
+        raise NotAsked("The request is not one to cosign.")
+    return Asked(int(found[1]), proof, note)
+
+
+def read_answer(raw: bytes) -> Answer:
+    """Read an answer.
+
+    Raises:
+        NotAsked: it is none.
+    """
+    try:
+        found = _ANSWER.fullmatch(raw[:MOST_BYTES].decode())
+    except UnicodeDecodeError:
+        found = None
+    if found is None:
+        raise NotAsked("The answer is not one of a witness.")
+    return Answer(int(found[1]), found[2])
+
+
+def judge(connection: Session, own: Identity, peer: Peer, raw: bytes, at: datetime) -> Answer:
+    """Cosign what a peer has asked for, or say why not; what came of it is committed when this returns."""
+    try:
+        asked = read_request(raw)
+    except NotAsked as error:
+        return Answer(MALFORMED, str(error))
+    origin = checkpoint.ledger_of(peer.node)
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCK % 2**31, origin])
+        try:
+            head = checkpoint.read(asked.note, origin=origin, key=peer.signing_key)
+        except NotCheckpoint as error:
+            return _refused(connection, Answer(NOT_SIGNED, str(error)), Head(origin, 0, b""), asked.note, at)
+        row = connection.execute(_LAST, [origin]).fetchone()
+        last = (0, b"", "") if row is None else (int(row[0]), bytes(row[1]), str(row[2]))
+        problem = _problem(asked, head, last)
+        if problem is not None:
+            is_normal = problem.status == CONFLICT and asked.old != last[0] and head.size >= last[0]
+            return problem if is_normal else _refused(connection, problem, head, asked.note, at)
+        if head.size == last[0]:
+            return Answer(COSIGNED, last[2])
+        line = checkpoint.cosignature(asked.note, checkpoint.ledger_of(own.node), own.signing_key, at)
+        connection.execute(_KEEP, [origin, head.size, head.root, asked.note, line, at])
+    return Answer(COSIGNED, line)
+
+
+def _problem(asked: Asked, head: Head, last: tuple[int, bytes, str]) -> Answer | None:
+    """Say why a signed checkpoint is not cosigned, None where nothing stands against it."""
+    size, root, _ = last
+    if head.size < size or (head.size == size and head.root != root) or asked.old != size:
+        return Answer(CONFLICT, f"{size}\n")
+    if asked.old > head.size:
+        return Answer(MALFORMED, "The old size is larger than the new one.")
+    if size == 0:
+        return None if not asked.proof else Answer(NOT_PROVEN, "Nothing is proven from an empty tree.")
+    if not verify_consistency(size, head.size, asked.proof, root, head.root):
+        return Answer(NOT_PROVEN, "It is not proven that the ledger has only grown.")
+    return None
+
+
+def _refused(connection: Session, answer: Answer, head: Head, note: str, at: datetime) -> Answer:
+    """Keep what was refused, and for what reason."""
+    reason = {NOT_SIGNED: "not-signed", NOT_PROVEN: "not-proven", CONFLICT: "rewound-or-forked"}.get(
+        answer.status, "malformed"
+    )
+    connection.execute(_REFUSE, [head.origin, reason, head.size, note.replace("\0", ""), at, at])
+    return answer
+
+
+class Witnessed(msgspec.Struct, frozen=True, kw_only=True):
+    """How witnessing stands with a peer: what it has cosigned of ours, and what we of its, and what was refused."""
+
+    peer: str
+    ours: int
+    ours_at: datetime | None
+    theirs: int
+    theirs_at: datetime | None
+    refused: int
+
+
+def standing(connection: Session, nations: Sequence[str]) -> list[Witnessed]:
+    """Return how witnessing stands with these peers."""
+    return [_standing(connection, node) for node in nations]
+
+
+def _standing(connection: Session, node: str) -> Witnessed:
+    name = checkpoint.ledger_of(node)
+    ours = connection.execute(
+        "SELECT size, cosigned_at FROM ledger.cosignature WHERE witness = %s ORDER BY size DESC LIMIT 1", [name]
+    ).fetchone()
+    theirs = connection.execute(
+        "SELECT size, cosigned_at FROM exchange.witnessed WHERE origin = %s ORDER BY size DESC LIMIT 1", [name]
+    ).fetchone()
+    refused = connection.execute(
+        "SELECT coalesce(sum(times), 0) FROM exchange.witness_refusal WHERE origin = %s", [name]
+    ).fetchone()
+    return Witnessed(
+        peer=node,
+        ours=ours[0] if ours else 0,
+        ours_at=ours[1] if ours else None,
+        theirs=theirs[0] if theirs else 0,
+        theirs_at=theirs[1] if theirs else None,
+        refused=int(refused[0]) if refused else 0,
+    )

@@ -1,0 +1,176 @@
+"""Witnessing between nations: our newest ledger checkpoint goes to each peer, and its cosignature comes back.
+
+A guest at a peer's NATS asks, the host answers; each nation is both. A ledger checkpoint tells how large a ledger is,
+so that it goes to nations only: the CEN has neither the subject nor the right to it. What a peer refuses is stored as
+a fault of our ledger, and shown, until the peer cosigns again.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from datetime import UTC, datetime
+
+import msgspec
+import structlog
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+from exchange import jetstream, witness
+from exchange.accounts import inbox_of, witness_of
+from exchange.nkey import KeyedClient, meeting_key
+from exchange.peers import Identity, Peer
+from exchange.witness import CONFLICT, COSIGNED, Answer, Asked, NotAsked
+from ledger import checkpoint, checkpoints
+from ledger.checkpoint import Head, NotCheckpoint
+from ledger.checkpoints import Cosignature
+from ledger.errors import NotFound
+from ledger.prover import note_of_witness
+from ledger.sessions import Session, Sessions
+from ledger.tree import Tree
+
+EVERY_S = 5.0
+ANSWER_S = 10.0
+MOST_TRIES = 3
+
+_NEWEST = "SELECT size, note FROM ledger.checkpoint ORDER BY size DESC, made_at DESC LIMIT 1"
+_COSIGNED = "SELECT coalesce(max(size), 0) FROM ledger.cosignature WHERE witness = %s"
+
+log = structlog.get_logger("exchange")
+
+
+async def serve(client: KeyedClient, sessions: Sessions, own: Identity, peer: Peer) -> None:
+    """Answer the peer's requests on our own NATS, for as long as the client is connected."""
+
+    async def answer(message: Msg) -> None:
+        told = await asyncio.to_thread(_judge, sessions, own, peer, message.data)
+        if told.status != COSIGNED:
+            log.warning("witness.refused", peer=peer.node, status=told.status)
+        if message.reply:
+            with contextlib.suppress(NatsError):
+                await message.respond(told.encode())
+
+    await client.subscribe(witness_of(peer.node), cb=answer)
+
+
+def _judge(sessions: Sessions, own: Identity, peer: Peer, raw: bytes) -> Answer:
+    with sessions.session() as connection:
+        return witness.judge(connection, own, peer, raw, datetime.now(UTC))
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A checkpoint that a peer is to cosign, and from which size the proof leads to it."""
+
+    head: Head
+    note: str
+    asked: Asked
+
+
+class Submitter:
+    """Has our checkpoints cosigned by one peer. Database work runs in threads."""
+
+    def __init__(self, database_url: str, own: Identity, peer: Peer, tls: ssl.SSLContext | None) -> None:
+        """Ask this peer."""
+        self._own = own
+        self._peer = peer
+        self._tls = tls
+        self._sessions = Sessions(database_url, 1)
+        self._name = checkpoint.ledger_of(peer.node)
+
+    async def run(self) -> None:
+        """Ask whenever there is a newer checkpoint, until cancelled or until the connection breaks."""
+        key = meeting_key(self._own.box_key, self._peer.box_key, host=self._peer.node, guest=self._own.node)
+        prefix = inbox_of(self._own.node)
+        client = await jetstream.connect(self._peer.nats_url or "", key, inbox_prefix=prefix, tls=self._tls)
+        try:
+            while client.is_connected:
+                with contextlib.suppress(asyncio.TimeoutError, NatsError):  # nobody there who answers: ask again later
+                    await self._ask(client)
+                await asyncio.sleep(EVERY_S)
+            raise ConnectionError("the connection to the peer's NATS broke")
+        finally:
+            self.close()
+            with contextlib.suppress(NatsError, OSError, asyncio.TimeoutError):
+                await client.close()
+
+    def close(self) -> None:
+        """Close the session."""
+        self._sessions.close()
+
+    async def _ask(self, client: KeyedClient) -> None:
+        old: int | None = None
+        for _ in range(MOST_TRIES):
+            due = await asyncio.to_thread(self.due, old)
+            if due is None:
+                return
+            answered = await client.request(witness_of(self._own.node), due.asked.encode(), timeout=ANSWER_S)
+            old = await asyncio.to_thread(self.take, due, answered.data)
+            if old is None:
+                return
+
+    def due(self, old: int | None = None) -> Due | None:
+        """Return our newest checkpoint with a proof from the size that the peer has cosigned, None when it has that."""
+        with self._sessions.session() as connection:
+            row = connection.execute(_NEWEST).fetchone()
+            cosigned = connection.execute(_COSIGNED, [self._name]).fetchone()
+            if row is None or cosigned is None or row[0] <= cosigned[0]:
+                return None
+            head = checkpoint.unsigned(row[1])
+            before = cosigned[0] if old is None else old
+            return Due(head, row[1], Asked(before, _proof(connection, before, head.size), row[1]))
+
+    def take(self, due: Due, raw: bytes) -> int | None:
+        """Store what the peer answered; return the size from which it wants a proof, None when there is no more to do.
+
+        A cosignature counts only if it holds. What was refused is stored as a fault.
+        """
+        try:
+            answer = witness.read_answer(raw)
+            problem = self._store(due, answer.body) if answer.status == COSIGNED else self._problem(due, answer)
+        except NotAsked as error:
+            problem = str(error)
+        if isinstance(problem, int):
+            return problem
+        with self._sessions.session() as connection:
+            note_of_witness(connection, self._name, due.head.size, problem)
+        if problem is not None:
+            log.error("witness.not-cosigned", peer=self._peer.node, what=problem)
+        return None
+
+    def _store(self, due: Due, line: str) -> str | None:
+        key = self._peer.signing_key
+        try:
+            at = checkpoint.read_cosignature(due.note + line, self._name, key)
+        except NotCheckpoint as error:
+            return str(error)
+        if line.count("\n") != 1:
+            return "The answer holds more than one cosignature."
+        with self._sessions.session() as connection:
+            told = Cosignature(self._name, key.public_bytes_raw(), line, at)
+            checkpoints.store_cosignature(connection, due.head.size, told)
+        return None
+
+    def _problem(self, due: Due, answer: Answer) -> str | int:
+        told = answer.body.strip()
+        if answer.status != CONFLICT or not told.isascii() or not told.isdigit() or len(told) > 16:
+            return (
+                f"{self._name} refuses to cosign our checkpoint for {due.head.size} entries (status {answer.status})."
+            )
+        size = int(told)
+        if size > due.head.size:
+            return (
+                f"{self._name} has cosigned {size} entries of our ledger, which has {due.head.size} now:"
+                " it was cut off, or this is an older copy."
+            )
+        if size == due.asked.old:
+            return f"{self._name} has cosigned another history of our ledger up to position {size}."
+        return size
+
+
+def _proof(connection: Session, old: int, size: int) -> tuple[bytes, ...]:
+    """Prove that our tree has only grown; of a tree that is damaged nothing is proven, and the witness will say so."""
+    if old == 0 or old >= size:
+        return ()
+    try:
+        return tuple(Tree(connection).prove_consistency(old, size))
+    except (NotFound, IndexError, ValueError):
+        return ()

@@ -20,7 +20,8 @@ from nats.errors import Error as NatsError
 from nats.js.client import JetStreamContext
 
 from domain import forms
-from exchange import checkpoint, envelope, erasing, jetstream, outbox, premises
+from domain.codes import Line
+from exchange import checkpoint, envelope, erasing, jetstream, outbox, premises, witnessing
 from exchange.accounts import account_of, receipts_of
 from exchange.envelope import Held, Malformed, Whole
 from exchange.jetstream import Displaced, StreamState
@@ -58,7 +59,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     number: Annotated[int, Meta(ge=0, le=2**53 - 1)]
     receipt: Annotated[str, Meta(max_length=checkpoint.MOST_NOTE_BYTES)] | None = None
     quarantined: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
-    stopped: Annotated[str, Meta(max_length=200)] | None = None
+    stopped: Line | None = None
     wants_again: bool = False
     erased: Annotated[tuple[Annotated[str, Meta(max_length=1_024)], ...], Meta(max_length=erasing.MOST_CONFIRMED)] = ()
 
@@ -92,6 +93,8 @@ class Relay:
         client = await jetstream.connect(self._url, key, tls=self._tls)
         try:
             await client.subscribe(receipts_of(self._peer.node), cb=self._on_receipt)
+            if self._peer.role is Role.NATION:
+                await witnessing.serve(client, self._sessions, self._own, self._peer)
             stream = client.jetstream()
             while client.is_connected:
                 is_done = await self._step(client, stream)

@@ -160,6 +160,27 @@ CREATE TABLE IF NOT EXISTS exchange.erasure_confirmation (
   PRIMARY KEY (origin, subject)
 );
 
+-- what we have witnessed of our peers' ledgers --------------------------------------------------------------------
+CREATE TABLE IF NOT EXISTS exchange.witnessed (
+  origin text NOT NULL,
+  size bigint NOT NULL,
+  root bytea NOT NULL,
+  note text NOT NULL,
+  line text NOT NULL,
+  cosigned_at timestamptz NOT NULL,
+  PRIMARY KEY (origin, size)
+);
+CREATE TABLE IF NOT EXISTS exchange.witness_refusal (
+  origin text NOT NULL,
+  reason text NOT NULL,
+  size bigint NOT NULL,
+  note text NOT NULL,
+  times bigint NOT NULL,
+  first_at timestamptz NOT NULL,
+  last_at timestamptz NOT NULL,
+  PRIMARY KEY (origin, reason, size)
+);
+
 -- what the CEN is told ----------------------------------------------------------------------------------------------
 CREATE TABLE IF NOT EXISTS exchange.told (
   peer text NOT NULL,

@@ -25,7 +25,8 @@ CopyHandler = Callable[[Transaction, Rows], None]
 
 STATEMENTS: dict[str, Handler] = {}
 COPIES: dict[str, CopyHandler] = {}
-READING: set[str] = set()
+EMPTY: set[str] = set()
+"""Tables that hold nothing here: what is asked of them, and of them alone, has no answer."""
 _texts: dict[object, str] = {}
 
 
@@ -230,7 +231,7 @@ class Cursor:
     def execute(self, query: object, parameters: Sequence[Any] = (), **_: object) -> Self:
         """Execute a statement."""
         text = as_text(query)
-        handler = STATEMENTS.get(text)
+        handler = STATEMENTS.get(text) or _of_an_empty_table(text)
         if handler is None:
             raise Unknown(f"the simulation does not know this statement: {text}")
         session = self._session
@@ -273,6 +274,21 @@ class Cursor:
             return [], -1
 
         self._session.within(work)
+
+
+def _of_an_empty_table(text: str) -> Handler | None:
+    """What stands for plain columns from a table that is empty, or a change of its rows: nothing is there."""
+    wanted, _, rest = text.partition(" FROM ")
+    is_read = wanted.startswith("SELECT ") and "(" not in wanted and rest.split(" ")[0] in EMPTY
+    is_changed = text.startswith("UPDATE ") and text.split(" ")[1] in EMPTY
+    if not is_read and not is_changed:
+        return None
+    STATEMENTS[text] = _nothing
+    return _nothing
+
+
+def _nothing(_: Session, __: Transaction, ___: Sequence[Any]) -> Answer:
+    return [], 0
 
 
 class Copy:

@@ -12,7 +12,17 @@ from ledger import insertion, line, reader, received, sealer, stand
 from ledger.binary import UNIX_TO_PG_US
 from ledger.clock import from_us, to_us
 from tests.simulation.disk import Row, Tables, Transaction
-from tests.simulation.session import STATEMENTS, Answer, Rows, Session, array_elements, as_text, copy_into, statement
+from tests.simulation.session import (
+    EMPTY,
+    STATEMENTS,
+    Answer,
+    Rows,
+    Session,
+    array_elements,
+    as_text,
+    copy_into,
+    statement,
+)
 
 Field = Callable[[bytes], Any]
 
@@ -289,6 +299,20 @@ def here(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Ans
 def set_planner(_: Session, __: Transaction, ___: Sequence[Any]) -> Answer:
     """The planner's settings: nothing here is planned."""
     return [], -1
+
+
+# -- ledger.erasure: nothing here is personal, so that nobody is erased
+
+
+EMPTY.update(
+    {"ledger.erasure", "exchange.withdrawn", "exchange.erasure_notice", "exchange.erasure_confirmation"},
+)
+
+
+@statement("SELECT to_regclass('ledger.erasure_unfinished')")
+def erasures_are_prepared(_: Session, __: Transaction, ___: Sequence[Any]) -> Answer:
+    """Whether the table is there: it is, and empty."""
+    return [("ledger.erasure_unfinished",)], 1
 
 
 INSERT_WITH_KEYS = as_text(insertion.INSERT_KEYS + insertion.INSERT_MANY)

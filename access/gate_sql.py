@@ -15,17 +15,17 @@ CREATE OR REPLACE FUNCTION gate.caller(secret text, OUT user_id text, OUT roles 
                                        OUT cases uuid[], OUT verbs text[])
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    secret_hash bytea := sha256(convert_to(secret, 'UTF8'));
+    sought bytea := sha256(convert_to(secret, 'UTF8'));
 BEGIN
     SELECT a.user_id, a.roles, a.office, a.cases, NULL INTO user_id, roles, office, cases, verbs
         FROM access.session s JOIN access.account a USING (user_id)
-        WHERE s.secret_hash = caller.secret_hash AND s.until > clock_timestamp()
+        WHERE s.secret_hash = sought AND s.until > clock_timestamp()
             AND s.used_at > clock_timestamp() - interval '1 hour';
     IF user_id IS NULL THEN
         SELECT a.user_id, ARRAY(SELECT unnest(a.roles) INTERSECT SELECT t.role), a.office, a.cases, t.verbs
             INTO user_id, roles, office, cases, verbs
             FROM access.token t JOIN access.account a USING (user_id)
-            WHERE t.secret_hash = caller.secret_hash AND t.until > clock_timestamp();
+            WHERE t.secret_hash = sought AND t.until > clock_timestamp();
     END IF;
     IF user_id IS NULL OR cardinality(roles) = 0 THEN
         RAISE EXCEPTION 'nobody is signed in with this secret' USING ERRCODE = 'NC401';
@@ -174,10 +174,10 @@ BEGIN
     END LOOP;
 END $$;
 
-CREATE OR REPLACE FUNCTION gate.reached(names text[], OUT "position" bigint, OUT found bigint)
+CREATE OR REPLACE FUNCTION gate.reached(names text[], OUT "position" bigint, OUT many bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    SELECT min(p.position), count(*) INTO "position", found FROM read.position p WHERE NOT is_fresh AND name = ANY (names);
+    SELECT min(p.position), count(*) INTO "position", many FROM read.position p WHERE NOT is_fresh AND name = ANY (names);
 END $$;
 
 CREATE OR REPLACE FUNCTION gate.sharing(secret text, ticket uuid, nonce uuid, args text, kind text, ways jsonb,

@@ -94,7 +94,7 @@ def prepare(session: Session) -> None:
         for statements in (TABLES, log_sql.TABLES, log_sql.FUNCTIONS, PREDICATE, gate_sql.FUNCTIONS):
             session.execute(statements.encode())
         _write_matrix(session)
-        for statement in RIGHTS:
+        for statement in (*RIGHTS, SHIELD):
             session.execute(statement.encode())
 
 
@@ -104,6 +104,18 @@ RIGHTS = (
     f"GRANT USAGE ON SCHEMA processing TO {LOG_READER}",
     f"GRANT SELECT ON processing.log, processing.head, processing.dropped, processing.reviewed TO {LOG_READER}",
 )
+
+
+SHIELD = """
+DO $$ DECLARE one record; BEGIN
+    FOR one IN SELECT schemaname, tablename FROM pg_tables
+        WHERE schemaname IN ('read', 'read_fresh') AND NOT rowsecurity
+          AND tablename NOT IN ('seizure', 'seizure_line', 'offence', 'position') LOOP
+        EXECUTE format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY', one.schemaname, one.tablename);
+    END LOOP;
+END $$
+"""
+"""Tables that were made before the node was closed show no row to anybody but their owner either."""
 
 
 def _write_matrix(session: Session) -> None:

@@ -17,6 +17,7 @@ import msgspec
 from cyclopts import Group, Parameter
 
 from cli import output
+from cli.consulting import require_sight
 from cli.output import Misused, NotFound
 from cli.signing import require_command, signing
 from domain import forms
@@ -139,6 +140,7 @@ def require_record(ledger: "Ledger", record_id: UUID, kind: str | None = None) -
     entries = ledger.entries(record_id)
     if not entries:
         raise NotFound(f"There is no {kind or 'record'} with the id {record_id}.")
+    require_sight(record_id, kind)
     if kind is not None and entries[0].kind != kind:
         raise NotFound(f"There is no {kind} with the id {record_id}: it is the id of a {entries[0].kind}.")
     return entries

@@ -13,6 +13,7 @@ from cyclopts import App, Group, Parameter
 
 from cli import asking, reading
 from cli.acting import ACTING, Acting, act, record_id_of
+from cli.consulting import CONSULTING, Consulting
 from cli.output import Misused
 from cli.parties import other_record
 from cli.rights import add_rights
@@ -158,9 +159,9 @@ def unmerge(business: Id, other: UUID, /, *, reason: ReasonGiven, acting: Acting
 
 
 @app.command
-def show(business: Id, /, *, as_of: reading.AsOf = None) -> None:
+def show(business: Id, /, *, as_of: reading.AsOf = None, consulting: Consulting = CONSULTING) -> None:
     """Show a business as it stands, or as it stood: every statement with its number and source."""
-    reading.show_record(business, KIND, as_of)
+    reading.show_record(business, KIND, as_of, consulting)
 
 
 add_list(app, KIND)

@@ -12,6 +12,8 @@ from cyclopts import Parameter
 
 from cli import output, reading, show
 from cli.acting import happened_in, opened, require_record
+from cli.consulting import CONSULTING, Consulting
+from cli.signing import signing
 from domain.difference import Change, differences
 from domain.event import Erased
 from domain.records import fold
@@ -29,13 +31,17 @@ def history(
     /,
     *,
     as_of: reading.AsOf = None,
+    consulting: Consulting = CONSULTING,
 ) -> None:
     """Print every entry of a record, oldest first; with --as-of, print the record as it stood then."""
     if as_of is not None:
-        reading.show_record(record, None, as_of)
+        reading.show_record(record, None, as_of, consulting)
         return
-    with opened() as (ledger, _):
-        entries = require_record(ledger, record)
+    if signing.caller is not None:
+        entries = reading.consulted(record, None, consulting)
+    else:
+        with opened() as (ledger, _):
+            entries = require_record(ledger, record)
     told = steps(entries)
     data = {
         "id": str(record),

@@ -15,6 +15,7 @@ from cyclopts import App, Group, Parameter
 
 from cli import asking, reading, typed
 from cli.acting import ACTING, Acting, act, record_id_of
+from cli.consulting import CONSULTING, Consulting
 from cli.output import Misused
 from cli.parties import PartyText, other_record, part, parties
 from cli.search import add_list
@@ -274,9 +275,9 @@ def cancel(offence: Id, /, *, reason: ReasonGiven, remark: Remark = None, acting
 
 
 @app.command
-def show(offence: Id, /, *, as_of: reading.AsOf = None) -> None:
+def show(offence: Id, /, *, as_of: reading.AsOf = None, consulting: Consulting = CONSULTING) -> None:
     """Show an offence as it stands, or as it stood."""
-    reading.show_record(offence, KIND, as_of)
+    reading.show_record(offence, KIND, as_of, consulting)
 
 
 add_list(app, KIND)

@@ -14,6 +14,7 @@ from cyclopts import App, Group, Parameter
 
 from cli import asking, reading, typed
 from cli.acting import ACTING, Acting, act, record_id_of
+from cli.consulting import CONSULTING, Consulting
 from cli.output import Misused
 from cli.parties import other_record
 from cli.rights import add_rights
@@ -170,9 +171,9 @@ def unmerge(person: Id, other: UUID, /, *, reason: ReasonGiven, acting: Acting =
 
 
 @app.command
-def show(person: Id, /, *, as_of: reading.AsOf = None) -> None:
+def show(person: Id, /, *, as_of: reading.AsOf = None, consulting: Consulting = CONSULTING) -> None:
     """Show a person as it stands, or as it stood: every statement with its number and source."""
-    reading.show_record(person, KIND, as_of)
+    reading.show_record(person, KIND, as_of, consulting)
 
 
 add_list(app, KIND)

@@ -13,7 +13,9 @@ from cyclopts import Parameter
 
 from cli import output, show
 from cli.acting import WAIT_S, opened, require_record
+from cli.consulting import CONSULTING, Consulting, opened_entries
 from cli.output import Misused, NotFound
+from cli.signing import signing
 from domain.flags import Flag, flags
 from domain.records import fold
 
@@ -85,12 +87,39 @@ def _require_reached(position: int) -> None:
         raise Misused(f"The ledger is sealed to position {head}, not {position} yet.")
 
 
-def show_record(record_id: UUID, kind: str | None, as_of: str | None) -> None:
+def show_record(record_id: UUID, kind: str | None, as_of: str | None, consulting: Consulting = CONSULTING) -> None:
     """Print a record as it stands, or as it stood at a position or time."""
     until = moment(as_of)
+    if signing.caller is not None:
+        print_record(consulted(record_id, kind, consulting, until), as_of)
+        return
     with opened() as (ledger, _):
         entries = entries_until(ledger, record_id, kind, until)
     print_record(entries, as_of)
+
+
+def consulted(
+    record_id: UUID, kind: str | None, consulting: Consulting, until: int | datetime | None = None
+) -> "list[Entry]":
+    """The entries of a record through the gate of a closed node, up to a position or time.
+
+    Raises:
+        NotFound: there is no such record that the caller may see, or it did not exist at that time.
+    """
+    if isinstance(until, int):
+        _require_reached(until)
+    entries = opened_entries(record_id, consulting)
+    if not entries or (kind is not None and entries[0].kind != kind):
+        raise NotFound(f"There is no {kind or 'record'} with the id {record_id}.")
+    if until is None:
+        return entries
+    if isinstance(until, int):
+        then = [entry for entry in entries if entry.position is not None and entry.position <= until]
+    else:
+        then = [entry for entry in entries if entry.recorded_at <= until]
+    if not then:
+        raise NotFound(f"This {entries[0].kind} was not on record then.")
+    return then
 
 
 def print_record(entries: "list[Entry]", as_of: str | None) -> None:

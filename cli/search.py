@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Group, Parameter
 
 from cli import output, reading, show
+from cli.consulting import CONSULTING, Consulting, search_for
 from cli.output import Misused
+from cli.signing import signing
 
 if TYPE_CHECKING:
     from projections.search import Found, Hit
@@ -110,7 +112,7 @@ def where(conditions: list[str] | None) -> dict[str, list[str]]:
     return told
 
 
-def search(
+def search(  # noqa: PLR0913  # each a side from which it is asked
     text: Words = None,
     /,
     *,
@@ -118,6 +120,7 @@ def search(
     cases: CaseFilters = ALL_CASES,
     goods: GoodsFilters = ALL_GOODS,
     page: Page = FIRST_PAGE,
+    consulting: Consulting = CONSULTING,
 ) -> None:
     """Search what is on record: seizures by words and filters, or whoever bears a --name; --kind asks for another kind.
 
@@ -127,16 +130,17 @@ def search(
     filters = cases.told() | goods.told()
     if kind is None and cases.name is not None and (filters or text):
         kind = "seizure"  # a name beside filters or words leads to the cases it has a part in
-    find(kind, text=text, name=cases.name, filters=filters, page=page)
+    find(kind, text=text, name=cases.name, filters=filters, page=page, consulting=consulting)
 
 
-def find(
+def find(  # noqa: PLR0913  # each a part of the question
     kind: str | None,
     *,
     text: str | None = None,
     name: str | None = None,
     filters: Mapping[str, list[str]] | None = None,
     page: Page = FIRST_PAGE,
+    consulting: Consulting = CONSULTING,
 ) -> None:
     """Ask the tables, and print what was found."""
     import psycopg
@@ -147,17 +151,20 @@ def find(
 
     settings = load()
     as_of = reading.position_of(page.as_of, settings)
-    with psycopg.connect(database_url(settings)) as connection:
-        found = search_tables(
-            connection,
-            kind=kind,
-            text=text,
-            name=name,
-            filters=dict(filters or {}),
-            limit=page.limit,
-            after=page.after,
-            as_of=as_of,
-        )
+    told: dict[str, Any] = {
+        "kind": kind,
+        "text": text,
+        "name": name,
+        "filters": dict(filters or {}),
+        "limit": page.limit,
+        "after": page.after,
+        "as_of": as_of,
+    }
+    if signing.caller is not None:
+        found = search_for(settings, consulting, told)
+    else:
+        with psycopg.connect(database_url(settings)) as connection:
+            found = search_tables(connection, **told)
     data = {"position": found.position, "hits": [_data(hit) for hit in found.hits], "next": found.next}
     output.show(data, *_lines(found, has_words=text is not None))
 
@@ -199,24 +206,32 @@ def add_list(app: App, kind: str) -> None:
             app.command(_list_persons if kind == "person" else _list_businesses, name="list")
 
 
-def _list_seizures(*, cases: CaseFilters = ALL_CASES, goods: GoodsFilters = ALL_GOODS, page: Page = FIRST_PAGE) -> None:
+def _list_seizures(
+    *,
+    cases: CaseFilters = ALL_CASES,
+    goods: GoodsFilters = ALL_GOODS,
+    page: Page = FIRST_PAGE,
+    consulting: Consulting = CONSULTING,
+) -> None:
     """List seizures, newest first, narrowed down by filters."""
-    find("seizure", name=cases.name, filters=cases.told() | goods.told(), page=page)
+    find("seizure", name=cases.name, filters=cases.told() | goods.told(), page=page, consulting=consulting)
 
 
-def _list_offences(*, cases: CaseFilters = ALL_CASES, page: Page = FIRST_PAGE) -> None:
+def _list_offences(
+    *, cases: CaseFilters = ALL_CASES, page: Page = FIRST_PAGE, consulting: Consulting = CONSULTING
+) -> None:
     """List offences, newest first, narrowed down by filters."""
-    find("offence", name=cases.name, filters=cases.told(), page=page)
+    find("offence", name=cases.name, filters=cases.told(), page=page, consulting=consulting)
 
 
 Name = Annotated[str | None, Parameter(help="A name or number that is like theirs.", group=FILTERS)]
 
 
-def _list_persons(*, name: Name = None, page: Page = FIRST_PAGE) -> None:
+def _list_persons(*, name: Name = None, page: Page = FIRST_PAGE, consulting: Consulting = CONSULTING) -> None:
     """List persons, newest first, or those whose name or number fits best."""
-    find("person", name=name, page=page)
+    find("person", name=name, page=page, consulting=consulting)
 
 
-def _list_businesses(*, name: Name = None, page: Page = FIRST_PAGE) -> None:
+def _list_businesses(*, name: Name = None, page: Page = FIRST_PAGE, consulting: Consulting = CONSULTING) -> None:
     """List businesses, newest first, or those whose name or number fits best."""
-    find("business", name=name, page=page)
+    find("business", name=name, page=page, consulting=consulting)

@@ -15,6 +15,7 @@ from cyclopts import App, Group, Parameter
 
 from cli import asking, reading, typed
 from cli.acting import ACTING, Acting, act, record_id_of
+from cli.consulting import CONSULTING, Consulting
 from cli.output import Misused
 from cli.parties import PartyText, part, parties
 from cli.search import add_list
@@ -204,9 +205,9 @@ def cancel(seizure: Id, /, *, reason: ReasonGiven, remark: Remark = None, acting
 
 
 @app.command
-def show(seizure: Id, /, *, as_of: reading.AsOf = None) -> None:
+def show(seizure: Id, /, *, as_of: reading.AsOf = None, consulting: Consulting = CONSULTING) -> None:
     """Show a seizure as it stands, or as it stood."""
-    reading.show_record(seizure, KIND, as_of)
+    reading.show_record(seizure, KIND, as_of, consulting)
 
 
 @goods_app.command(name="add")

@@ -36,6 +36,8 @@ class Signing:
         """Begin with nobody."""
         self.caller: Caller | None = None
         self.verb = ""
+        self.acting: Role | None = None
+        """The role that was chosen for this line."""
 
     def admit(self, verb: str) -> None:
         """Find out who calls, and whether they may.
@@ -44,7 +46,7 @@ class Signing:
             NotAllowed: nobody is signed in, or this role may not.
             psycopg.OperationalError: the server cannot be reached.
         """
-        self.caller, self.verb = None, verb
+        self.caller, self.verb, self.acting = None, verb, None
         if not needs_sign_in(verb):
             return
         from access.accounts import NotAdmitted
@@ -68,6 +70,11 @@ class Signing:
             raise NotAllowed(f"`ncen {verb}` is not for the role {held}{' of this token' * bool(self.caller.verbs)}.")
 
     def role(self, told: "Role | None", usual: "Role | None" = None) -> "Role":
+        """As `_role`, and remember it for this line."""
+        self.acting = self._role(told, usual)
+        return self.acting
+
+    def _role(self, told: "Role | None", usual: "Role | None") -> "Role":
         """The role in which the caller acts: as told, the only one that may, or the one that is usual for the verb.
 
         Raises:

@@ -8,6 +8,8 @@ A figure is never rounded and never added across units; asked again as of its po
 from cyclopts import App
 
 from cli import output, reading, search
+from cli.consulting import figures
+from cli.signing import signing
 
 app = App(name="stats", help="Count and add up what is on record, exactly, as of a ledger position.")
 
@@ -40,8 +42,11 @@ def seizures(
     dimensions = [name.strip() for name in by.split(",") if name.strip()]
     filters = search.where(where)
     position = reading.position_of(as_of, settings)
-    with psycopg.connect(database_url(settings)) as connection:
-        found = seizure_statistics(connection, dimensions, filters, as_of=position, nodes=node)
+    if signing.caller is not None:
+        found = figures(settings, dimensions, {"where": filters, "as_of": position, "nodes": node})
+    else:
+        with psycopg.connect(database_url(settings)) as connection:
+            found = seizure_statistics(connection, dimensions, filters, as_of=position, nodes=node)
     told = [name for name in dimensions if name != "unit"]
     columns = (*told, "unit", "quantity", "seizures", "lines")
     output.show(

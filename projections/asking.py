@@ -5,7 +5,7 @@ so that a rebuild cannot change them between two questions of one answer. What c
 sentence and never answered in part.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from projections.catalogue import PROJECTIONS
 from projections.projection import Cursor
 
 AnyConnection = psycopg.Connection[Any]
+Hold = Callable[[Cursor, Sequence[str]], tuple[int, int]]
 
 
 class Unanswerable(Exception):  # noqa: N818  # an answer, not a fault
@@ -28,8 +29,10 @@ class NotReady(Unanswerable):
 
 
 @contextmanager
-def snapshot(connection: AnyConnection, *names: str) -> Iterator[tuple[Cursor, int]]:
+def snapshot(connection: AnyConnection, *names: str, hold: Hold | None = None) -> Iterator[tuple[Cursor, int]]:
     """One consistent view of the tables of these projections, and the position up to which all of them have come.
+
+    `hold` takes the place of locking the tables directly, for who has no right on them.
 
     Raises:
         NotReady: no projector has made the tables yet.
@@ -42,11 +45,7 @@ def snapshot(connection: AnyConnection, *names: str) -> Iterator[tuple[Cursor, i
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             cursor.execute("SET LOCAL statement_timeout = '60s'")
             cursor.execute("SET LOCAL work_mem = '64MB'")  # figures over all lines are added up in memory
-            cursor.execute(_lock(names))
-            cursor.execute(
-                "SELECT min(position), count(*) FROM read.position WHERE NOT is_fresh AND name = ANY(%s)", [list(names)]
-            )
-            position, found = cursor.fetchone() or (None, 0)
+            position, found = (hold or held)(cursor, names)
             if found != len(names):
                 raise NotReady("The tables have not been made yet: start the projector and ask again.")
             yield cursor, position
@@ -56,9 +55,23 @@ def snapshot(connection: AnyConnection, *names: str) -> Iterator[tuple[Cursor, i
         raise Unanswerable("The question took longer than a minute: ask a narrower one.") from None
 
 
+def held(cursor: Cursor, names: Sequence[str]) -> tuple[int, int]:
+    """Lock the tables of these projections; the position all of them have reached, and how many there are."""
+    cursor.execute(_lock(names))
+    cursor.execute(
+        "SELECT min(position), count(*) FROM read.position WHERE NOT is_fresh AND name = ANY(%s)", [list(names)]
+    )
+    return cursor.fetchone() or (0, 0)
+
+
+def tables_of(names: Sequence[str]) -> list[str]:
+    """The tables of these projections, in the order in which they are locked."""
+    return sorted({table.name for name in names for table in PROJECTIONS[name].TABLES})
+
+
 def _lock(names: Sequence[str]) -> sql.Composed:
-    tables = sorted({table.name for name in names for table in PROJECTIONS[name].TABLES})
-    every = sql.SQL(", ").join(sql.SQL("read.{}").format(sql.Identifier(table)) for table in ("position", *tables))
+    tables = ("position", *tables_of(names))
+    every = sql.SQL(", ").join(sql.SQL("read.{}").format(sql.Identifier(table)) for table in tables)
     return sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(every)
 
 

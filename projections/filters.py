@@ -165,3 +165,8 @@ def conditions(fields: Mapping[str, Field], filters: Filters, *, of_line: bool |
             condition = field.compare.format(field.expression)
             found.append((sql.SQL(condition), [[field.read(name, value) for value in values]]))
     return found
+
+
+def handled(tightest: str | None) -> list[Condition]:
+    """The condition that a record is under no tighter handling code than this; none, where any may be shown."""
+    return [] if tightest is None else [(sql.SQL("(record.handling IS NULL OR record.handling <= %s)"), [tightest])]

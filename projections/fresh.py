@@ -42,6 +42,8 @@ def _make(cursor: Cursor, projection: Projection) -> None:
     for table in projection.TABLES:
         cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(table.name)))
         cursor.execute(table.definition.encode())
+        if not table.is_open:  # the second line, behind the gate of access
+            cursor.execute(sql.SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(sql.Identifier(table.name)))
 
 
 def build_next_index(connection: Connection, slot: Slot, projection: Projection) -> bool:

@@ -53,6 +53,7 @@ _OFFENCE = Table(
         "CREATE INDEX offence_newest ON offence (listed_on, record_id) WHERE until_position IS NULL",
         "CREATE INDEX offence_seizures ON offence USING gin (seizures) WHERE until_position IS NULL",
     ),
+    is_open=True,
 )
 
 FOLDING = Folding("offence", "offence_state")

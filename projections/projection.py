@@ -30,6 +30,8 @@ class Table(msgspec.Struct, frozen=True):
     name: str
     definition: str
     indexes: tuple[str, ...] = ()
+    is_open: bool = False
+    """Whether it names no one; any other table shows no row to anybody but its owner, whatever right was given."""
 
 
 class Projection(Protocol):

@@ -17,11 +17,12 @@ from psycopg import sql
 from projections import people
 from projections import text as folding
 from projections.asking import AnyConnection, Unanswerable, holding, pinned, snapshot
-from projections.filters import OFFENCE, SEIZURE, Condition, Filters, conditions
+from projections.filters import OFFENCE, SEIZURE, Condition, Filters, conditions, handled
 from projections.names import Part
 from projections.people import LIKELY, Named
 from projections.projection import Cursor
 from projections.summaries import of_offences, of_seizures, of_subject
+from projections.tables import READ, Tables
 
 MOST_HITS = 1_000
 MOST_NAMED = 100
@@ -68,6 +69,7 @@ def search(  # noqa: PLR0913  # a search is asked from as many sides as an offic
     limit: int = 20,
     after: str | None = None,
     as_of: int | None = None,
+    tables: Tables = READ,
 ) -> Found:
     """Find records of one kind (`seizure`, `offence`, `person`, `business`), or both sorts of party for a bare name.
 
@@ -78,16 +80,16 @@ def search(  # noqa: PLR0913  # a search is asked from as many sides as an offic
     _require_words(text, name)
     if not 1 <= limit <= MOST_HITS:
         raise Unanswerable(f"At most {MOST_HITS} hits can be asked for at once, and at least one.")
-    with snapshot(connection, *_sources(kinds, text, name)) as (cursor, reached):
+    with snapshot(connection, *_sources(kinds, text, name), hold=tables.hold) as (cursor, reached):
         position = pinned(as_of, reached)
         if kinds[0] in CASES:
-            found = _cases(cursor, kinds[0], _Asked(text, name, filters or {}, limit, after, as_of))
+            found = _cases(cursor, kinds[0], _Asked(text, name, filters or {}, limit, after, as_of, tables))
         else:
             if as_of is not None:
                 raise Unanswerable("Names keep no past: ask for persons and businesses as they stand now.")
             if filters:
                 raise Unanswerable("Persons and businesses are found by name or number, not by filters.")
-            found = _subjects(cursor, kinds, name or text, limit, after)
+            found = _subjects(cursor, kinds, name or text, limit, after, tables)
     return Found(position=position, hits=found[0], next=found[1])
 
 
@@ -123,6 +125,7 @@ class _Asked(msgspec.Struct, frozen=True):
     limit: int
     after: str | None
     as_of: int | None
+    tables: Tables
 
 
 Page = tuple[tuple[Hit, ...], str | None]
@@ -131,9 +134,10 @@ Page = tuple[tuple[Hit, ...], str | None]
 def _cases(cursor: Cursor, kind: str, asked: _Asked) -> Page:
     limits = [
         (holding("record", asked.as_of), []),
+        *handled(asked.tables.handling),
         *_by_filters(kind, asked),
-        *_by_words(kind, asked.text),
-        *_by_party(cursor, asked.name),
+        *_by_words(kind, asked.text, asked.tables),
+        *_by_party(cursor, asked.name, asked.tables),
         *_after(asked.after),
     ]
     cursor.execute(
@@ -176,29 +180,25 @@ def _by_filters(kind: str, asked: _Asked) -> list[Condition]:
     return found
 
 
-def _by_words(kind: str, words: str | None) -> list[Condition]:
+def _by_words(kind: str, words: str | None, tables: Tables) -> list[Condition]:
     if words is None:
         return []
     query = folding.query(words)
     if not query:
         raise Unanswerable("There is no word to look for in the text that was given.")
-    condition = sql.SQL(
-        "record.record_id IN (SELECT record_id FROM read.narrative WHERE kind = %s AND words @@ %s::tsquery)"
-    )
-    return [(condition, [kind, query])]
+    return [tables.told(kind, query)]
 
 
-def _by_party(cursor: Cursor, name: str | None) -> list[Condition]:
+def _by_party(cursor: Cursor, name: str | None, tables: Tables) -> list[Condition]:
     """Cases in which somebody of this name has a part; a name leads to those it is likely to mean."""
     if name is None:
         return []
-    named = [one for one in people.find(cursor, name, SUBJECTS, MOST_NAMED) if one.score >= LIKELY]
+    named = [one for one in people.find(cursor, name, SUBJECTS, MOST_NAMED, tables) if one.score >= LIKELY]
     known = {one.record_id for one in named}
     for kind in SUBJECTS:
         ids = [one.record_id for one in named if one.kind == kind]
-        known.update(other for others in people.merged_with(cursor, kind, ids).values() for other in others)
-    condition = sql.SQL("record.record_id IN (SELECT record_id FROM read.party WHERE party = ANY(%s))")
-    return [(condition, [sorted(known)])]
+        known.update(other for others in people.merged_with(cursor, kind, ids, tables).values() for other in others)
+    return [tables.cases_of(sorted(known))]
 
 
 def _after(token: str | None) -> list[Condition]:
@@ -216,27 +216,31 @@ def _token(day: date, record_id: UUID) -> str:
     return base64.urlsafe_b64encode(f"{day.isoformat()} {record_id}".encode()).decode("ascii")
 
 
-def _subjects(cursor: Cursor, kinds: Sequence[str], name: str | None, limit: int, after: str | None) -> Page:
+def _subjects(  # noqa: PLR0913, PLR0917  # each a part of the question
+    cursor: Cursor, kinds: Sequence[str], name: str | None, limit: int, after: str | None, tables: Tables
+) -> Page:
     if name is not None:
         if after is not None:
             raise Unanswerable("Names come best first and have no following page: ask for more hits at once.")
-        return _hits(cursor, people.find(cursor, name, kinds, limit)), None
+        return _hits(cursor, people.find(cursor, name, kinds, limit, tables), tables), None
     start = _after(after)
-    ids = people.newest(cursor, kinds[0], limit + 1, start[0][1][1] if start else None)
+    ids = tables.newest(cursor, kinds[0], limit + 1, start[0][1][1] if start else None)
     named = [Named(kind=kinds[0], record_id=one, name="", score=0.0, parts=()) for one in ids[:limit]]
     following = _token(date.min, ids[limit - 1]) if len(ids) > limit else None
-    return _hits(cursor, named), following
+    return _hits(cursor, named, tables), following
 
 
-def _hits(cursor: Cursor, named: Sequence[Named]) -> tuple[Hit, ...]:
+def _hits(cursor: Cursor, named: Sequence[Named], tables: Tables) -> tuple[Hit, ...]:
     described: dict[UUID, dict[str, Any]] = {}
     one_with: dict[UUID, tuple[UUID, ...]] = {}
     for kind in SUBJECTS:
         ids = [one.record_id for one in named if one.kind == kind]
         if ids:
-            described |= people.described(cursor, kind, ids)
-            one_with |= people.merged_with(cursor, kind, ids)
-    return tuple(_hit(one, described[one.record_id], one_with[one.record_id]) for one in named)
+            described |= tables.described(cursor, kind, ids)
+            one_with |= people.merged_with(cursor, kind, ids, tables)
+    return tuple(
+        _hit(one, described[one.record_id], one_with[one.record_id]) for one in named if one.record_id in described
+    )
 
 
 def _hit(named: Named, facts: dict[str, Any], one_with: tuple[UUID, ...]) -> Hit:

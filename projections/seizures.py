@@ -95,6 +95,7 @@ _SEIZURE = Table(
         "CREATE INDEX seizure_newest ON seizure (listed_on, record_id) WHERE until_position IS NULL",
         "CREATE INDEX seizure_office ON seizure (office, listed_on, record_id) WHERE until_position IS NULL",
     ),
+    is_open=True,
 )
 _LINE = Table(
     "seizure_line",
@@ -109,6 +110,7 @@ _LINE = Table(
         "CREATE INDEX seizure_line_hs ON seizure_line (hs text_pattern_ops) WHERE until_position IS NULL",
         "CREATE INDEX seizure_line_substance ON seizure_line (substance) WHERE until_position IS NULL",
     ),
+    is_open=True,
 )
 
 

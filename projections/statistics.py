@@ -17,8 +17,9 @@ from psycopg import sql
 
 from domain.seizure import Status
 from projections.asking import AnyConnection, Unanswerable, holding, pinned, snapshot
-from projections.filters import MONTH, SEIZURE, YEAR, Filters, conditions
+from projections.filters import MONTH, SEIZURE, YEAR, Filters, conditions, handled
 from projections.projection import Cursor
+from projections.tables import READ, Tables
 
 ALL_NODES = ("*",)
 """Asks for the figures of every node whose seizures are on record here."""
@@ -46,12 +47,13 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[dict[str, Any], ...]
 
 
-def seizure_statistics(
+def seizure_statistics(  # noqa: PLR0913, PLR0917  # each a side from which figures are asked
     connection: AnyConnection,
     by: Sequence[str],
     where: Filters | None = None,
     as_of: int | None = None,
     nodes: Sequence[str] | None = None,
+    tables: Tables = READ,
 ) -> Statistics:
     """Count seizures and lines and sum quantities by these dimensions (and always by unit), of our own node or `nodes`.
 
@@ -67,9 +69,9 @@ def seizure_statistics(
         if name not in DIMENSIONS:
             raise Unanswerable(f"There is no dimension {name!r}: known are {', '.join(DIMENSIONS)}.")
     dimensions = [name for name in wanted if name != "unit"]
-    with snapshot(connection, "seizures") as (cursor, reached):
+    with snapshot(connection, "seizures", hold=tables.hold) as (cursor, reached):
         position = pinned(as_of, reached)
-        _select(cursor, dimensions, where or {}, nodes, None if as_of is None else position)
+        _select(cursor, dimensions, where or {}, nodes, None if as_of is None else position, tables.handling)
         rows = [_row(dimensions, line) for line in cursor]
     if "substance" in dimensions:
         _tell_lists_apart(rows)
@@ -79,14 +81,20 @@ def seizure_statistics(
     return Statistics(position=position, rows=tuple(rows))
 
 
-def _select(
-    cursor: Cursor, dimensions: Sequence[str], where: Filters, nodes: Sequence[str] | None, as_of: int | None
+def _select(  # noqa: PLR0913, PLR0917  # each a part of the question
+    cursor: Cursor,
+    dimensions: Sequence[str],
+    where: Filters,
+    nodes: Sequence[str] | None,
+    as_of: int | None,
+    handling: str | None,
 ) -> None:
     expressions = [DIMENSIONS[name] for name in dimensions]
     if "substance" in dimensions:
         expressions.append(SUBSTANCE_LIST)
     expressions.append(DIMENSIONS["unit"])
     limits = [(holding("record", as_of), []), (holding("line", as_of), []), *conditions(SEIZURE, where)]
+    limits += handled(handling)
     if "status" not in where:
         limits.append((sql.SQL("record.status <> %s"), [Status.CANCELLED.value]))
     if nodes is None and "node" not in where:

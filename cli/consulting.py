@@ -1,0 +1,174 @@
+"""How personal data are consulted at a closed node: for a purpose, on grounds, by a ticket that is committed first.
+
+On an open node nothing of this is asked. A consultation that the predicate of need-to-know denies finds nothing, in the
+very words of what is not there; `--break-glass` opens it for a justification, and goes to the review queue.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import msgspec
+from cyclopts import Group, Parameter
+
+from cli.output import Misused, NotAllowed, NotFound
+from cli.signing import signing
+from domain import forms
+from domain.attribution import LegalBasis, Purpose, Role
+from domain.consultation import Justification, Reference
+
+if TYPE_CHECKING:
+    from access.gate import Asked
+    from cli.settings import Settings
+    from domain.entry import Entry
+    from projections.search import Found
+    from projections.statistics import Statistics
+
+WHY = Group("Who looks, and why (at a closed node)", sort_key=90)
+ALL = 2
+"""The level at which a record is seen whole."""
+
+
+@Parameter(name="*", group=WHY)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Consulting:
+    """In which role, for what purpose and on what grounds somebody looks."""
+
+    role: Annotated[Role | None, Parameter(show_choices=False)] = None
+    """The role in which you look, where you hold several (or NCEN_ACTING_ROLE)."""
+    purpose: Annotated[Purpose | None, Parameter(show_choices=False)] = None
+    """What you look for: detection when nothing is said (or NCEN_PURPOSE)."""
+    legal_basis: str | None = None
+    """The statute it is done on, as a code (or NCEN_LEGAL_BASIS)."""
+    because: Annotated[Justification | None, Parameter(show_choices=False)] = None
+    """Why you look, such as own-case, border-check or threat-to-life."""
+    reference: str | None = None
+    """The number of the case, order or request that it rests on."""
+    break_glass: bool = False
+    """See what you may not see otherwise: needs --because, and is reviewed."""
+
+    def asked(self, settings: "Settings") -> "Asked":
+        """What is asked of the gate.
+
+        Raises:
+            Misused: a part of it does not fit.
+            NotAllowed: the caller may not look in this role.
+        """
+        from access.gate import Asked
+
+        if self.break_glass and self.because is None:
+            raise Misused("To break the glass, say why: --because threat-to-life, and --reference where there is one.")
+        told = {
+            "legal_basis": self.legal_basis or settings.legal_basis or f"{settings.node[:2]}:CUSTOMS-ACT",
+            "reference": self.reference,
+        }
+        try:
+            checked = forms.convert(told, Checked)
+        except msgspec.ValidationError as error:
+            from cli.asking import sentence
+
+            flags = {"legal_basis": "--legal-basis", "reference": "--reference"}
+            raise Misused(sentence(str(error), Checked, flags)) from None
+        return Asked(
+            verb=signing.verb,
+            role=signing.role(self.role or settings.acting_role),
+            purpose=self.purpose or settings.purpose or Purpose.DETECTION,
+            legal_basis=checked.legal_basis,
+            justification=self.because,
+            reference=checked.reference,
+            breaks=self.break_glass,
+        )
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a consultation is typed by hand."""
+
+    legal_basis: LegalBasis
+    reference: Reference | None = None
+
+
+CONSULTING = Consulting()
+
+
+def opened_entries(record_id: UUID, consulting: Consulting, until: int | datetime | None = None) -> "list[Entry]":
+    """The entries of a record that the caller of a closed node may see, up to a position or moment; none is an answer.
+
+    Raises:
+        NotAllowed: the caller may not ask.
+    """
+    from access import gate
+    from cli.settings import load
+    from cli.supervisor import database_url
+    from ledger.keyring import Keyring
+    from ledger.vault import Vault
+
+    settings = load()
+    asked = consulting.asked(settings)
+    with gate.reader(database_url(settings)) as session:
+        args = gate.words_of(record=record_id)
+        ticket = gate.ask(session, _secret(), asked, [record_id], args)
+        return gate.open_record(session, ticket, Vault(Keyring.open(settings.keys)), record_id, until)
+
+
+def search_for(settings: "Settings", consulting: Consulting, told: dict[str, Any]) -> "Found":
+    """Search through the gate; the ids that are shown are committed to the log before they are.
+
+    Raises:
+        NotAllowed: the caller may not ask.
+    """
+    from access import gate
+    from access.searching import GateTables
+    from cli.supervisor import database_url
+    from projections.search import search
+
+    asked = consulting.asked(settings)
+    with gate.reader(database_url(settings)) as session:
+        ticket = gate.ask(session, _secret(), asked, [], gate.words_of(**told))
+        with gate.answered():
+            found = search(session, **told, tables=GateTables(asked.role, ticket))
+        gate.shown(session, ticket, [hit.record_id for hit in found.hits])
+    return found
+
+
+def figures(settings: "Settings", by: Sequence[str], told: dict[str, Any]) -> "Statistics":
+    """Figures as the reader may count them: open facts, up to the handling code of the caller's role."""
+    from access import gate
+    from access.searching import GateTables
+    from cli.supervisor import database_url
+    from projections.statistics import seizure_statistics
+
+    assert signing.caller is not None  # noqa: S101  # asked on a closed node only
+    allowed = signing.caller.may_call(signing.verb)
+    role = settings.acting_role if settings.acting_role in allowed else allowed[0]
+    with gate.reader(database_url(settings)) as session:
+        return seizure_statistics(session, by, **told, tables=GateTables(role, None))
+
+
+def require_sight(record_id: UUID, kind: str | None) -> None:
+    """Refuse to change what the caller of a closed node does not see whole; what they do not see is not there.
+
+    Raises:
+        NotFound: they do not see it.
+        NotAllowed: they see its open facts only.
+    """
+    if signing.caller is None:
+        return
+    from access import gate
+    from cli.settings import load
+    from cli.supervisor import database_url
+
+    settings = load()
+    role = signing.acting or signing.role(settings.acting_role)
+    with gate.reader(database_url(settings)) as session:
+        reached = gate.level(session, _secret(), role, record_id)
+    if reached == 0:
+        raise NotFound(f"There is no {kind or 'record'} with the id {record_id}.")
+    if reached < ALL:
+        raise NotAllowed("You see the open facts of this record only, and cannot change it or add to it.")
+
+
+def _secret() -> str:
+    assert signing.caller is not None  # noqa: S101  # asked on a closed node only
+    return signing.caller.secret

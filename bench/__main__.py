@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from bench import appending, importing, projecting, reading, report, sealing, uma, upkeep
+from bench import appending, importing, projecting, reading, report, rewrapping, sealing, uma, upkeep
 from bench.rounds import Finding
 from bench.server import Server, running
 
@@ -32,6 +32,10 @@ MEASUREMENTS: tuple[tuple[tuple[str, ...], Measurement], ...] = (
     (projecting.NAMES, lambda server, wanted, told: projecting.measure(server, wanted, rounds=told.rounds)),
     (importing.NAMES, lambda server, wanted, told: importing.measure(server, wanted, rounds=told.rounds)),
     (upkeep.NAMES, lambda server, wanted, told: upkeep.measure(server, wanted, rounds=told.rounds, seconds=3.0)),
+    (
+        rewrapping.NAMES,
+        lambda server, wanted, told: rewrapping.measure(server, wanted, rounds=told.rounds, is_long=told.long),
+    ),
     (projecting.LONG_NAMES, lambda server, wanted, _: projecting.measure_rebuild(server, wanted)),
 )
 NEVER = (

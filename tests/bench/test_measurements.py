@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from bench import appending, importing, projecting, reading, sealing, upkeep
+from bench import appending, importing, projecting, reading, rewrapping, sealing, upkeep
 from bench.__main__ import MEASUREMENTS
 from bench.filling import fill, seal_all
 from bench.rounds import Finding
@@ -128,3 +128,9 @@ def test_importing(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_upkeep(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "ENTRIES", 1_500)
     assert whole(upkeep.measure(server, {"maintenance-stall-ms"}, rounds=1, seconds=0.7))
+
+
+def test_a_rotation_is_measured_with_every_key_wrapped_anew(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rewrapping, "QUICK", 300)
+    found = whole(rewrapping.measure(server, set(rewrapping.NAMES), rounds=2, is_long=False))
+    assert "300 keys" in found["rewrap-1m-s"].note

@@ -1,7 +1,7 @@
 """`ncen vault …`: under which epoch the keys of the subjects are wrapped, and how it is rotated.
 
 A rotation wraps the living keys anew and destroys the old epoch's key, after which no copy of a deleted key opens. The
-node does it by itself every day; nobody is ever shown a key.
+node does it by itself within a day of an erasure; nobody is ever shown a key.
 """
 
 from cyclopts import App
@@ -48,5 +48,6 @@ def rotate() -> None:
         {"rotated": show.plain(done), "cleared": show.plain(cleared)},
         f"Epoch {done.epoch}: {done.rewrapped} keys wrapped anew in {done.seconds:.1f} s; epochs destroyed: {gone}.",
         f"Cleared {cleared.erasures} erasures from {cleared.tables} tables and {cleared.segments} log segments.",
+        "Copy the keys folder now: an older copy no longer opens anything, and a backup is nothing without it.",
         *cleared.left,
     )

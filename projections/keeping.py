@@ -1,7 +1,8 @@
 """Keeping the promise of erasure, unasked: what was begun is finished, epochs are rotated, files are cleared.
 
-A worker does it by the clock. An epoch lasts less than the day that is promised, so that whoever is erased just after
-a rotation is beyond recall in time. Whatever fails is tried again; two nodes' workers or an operator may do the same.
+A worker does it by the clock: once the first of those who were erased has waited for most of the day that is promised,
+all of them are put beyond recall together. While nobody is erased the epoch lasts, and with it every copy of the keys.
+Whatever fails is tried again; another worker or an operator may do the same.
 """
 
 import logging
@@ -17,7 +18,7 @@ from ledger.sessions import connect
 from projections import forgetting
 
 LOOK_S = 30.0
-EPOCH = timedelta(hours=20)
+LONGEST_WAIT = timedelta(hours=20)
 log = logging.getLogger(__name__)
 
 
@@ -41,21 +42,16 @@ def keep(database_url: str, keys: Path, now: datetime) -> bool:
     """
     with connect(database_url) as session:
         is_unfinished = bool(erasure.listed(session, "erased_at IS NULL"))
+        waiting = erasure.listed(session, "erased_at <= %s AND destroyed_at IS NULL", [now - LONGEST_WAIT])
         row = session.execute("SELECT name FROM ledger.node").fetchone()
     node = row[0] if row else None
     if is_unfinished and node is not None:
         with Eraser.open(database_url, node=node, keys=keys) as eraser:
             eraser.finish()
-    if not is_due(keys, now):
+    if not waiting and len(Keyring.open(keys).epochs()) == 1:  # several: a rotation was begun and not ended
         return False
     done = epochs.rotate(database_url, keys)
     log.info("the vault is in epoch %s: %s keys wrapped anew in %.1f s", done.epoch, done.rewrapped, done.seconds)
     for sentence in forgetting.clear(database_url).left:
         log.warning("%s", sentence)
     return True
-
-
-def is_due(keys: Path, now: datetime) -> bool:
-    """Whether the epoch has lasted long enough, or a rotation was begun and not ended."""
-    keyring = Keyring.open(keys)
-    return len(keyring.epochs()) > 1 or now - epochs.began_at(keyring, keyring.epoch) >= EPOCH

@@ -102,6 +102,8 @@ CODES = {
     "projections.asking.NotReady": ExitCode.UNREACHABLE,
     "projections.asking.Unanswerable": ExitCode.USAGE,
     "ledger.errors.Damaged": ExitCode.NOT_VERIFIED,
+    "psycopg.errors.DataCorrupted": ExitCode.NOT_VERIFIED,
+    "psycopg.errors.IndexCorrupted": ExitCode.NOT_VERIFIED,
     "psycopg.OperationalError": ExitCode.UNREACHABLE,
     "psycopg.InterfaceError": ExitCode.UNREACHABLE,
     "nats.errors.Error": ExitCode.UNREACHABLE,
@@ -109,6 +111,13 @@ CODES = {
     "msgspec.ValidationError": ExitCode.BAD_INPUT,
     "pydantic_core._pydantic_core.ValidationError": ExitCode.BAD_INPUT,
 }
+OF_SERVER = {  # what PostgreSQL refuses for a reason of its own
+    "DiskFull": "PostgreSQL has no room left on its disk, and nothing was recorded. Make room, then ask again.",
+    "TooManyConnections": "PostgreSQL has no connection free. Ask again, or let fewer ask at once.",
+    "DataCorrupted": "A page of the database is damaged on disk. Keep everything as it is, and restore a backup.",
+    "IndexCorrupted": "An index of the database is damaged on disk. Keep everything as it is, and restore a backup.",
+}
+FULL = re.compile(r"too many clients|remaining connection slots")  # told without a code when the session begins
 WITH_SENTENCES = (
     "ledger.errors.",
     "projections.asking.",
@@ -238,14 +247,22 @@ def sentence_of(error: BaseException, code: ExitCode) -> str:
         return _without_words(error)
     if isinstance(error, Failure | Refused) or f"{kind.__module__}.".startswith(WITH_SENTENCES):
         return str(error) or kind.__name__
-    if code is ExitCode.UNREACHABLE:
+    reason = _of_server(error) if f"{kind.__module__}.".startswith("psycopg.") else None
+    if reason is not None or code is ExitCode.UNREACHABLE:
         server = "NATS" if kind.__module__.startswith("nats.") else "PostgreSQL"
-        return f"{server} does not answer ({kind.__name__}). `ncen status` shows the node, `ncen up` starts it."
+        silent = f"{server} does not answer ({kind.__name__}). `ncen status` shows the node, `ncen up` starts it."
+        return reason or silent
     if code is ExitCode.BAD_INPUT:
         return f"The input does not fit: {_without_values(error)}."
     if code is ExitCode.INTERRUPTED:
         return "Interrupted."
     return f"A fault in ncen itself: {kind.__module__}.{kind.__qualname__} at {place_of(error)}."
+
+
+def _of_server(error: BaseException) -> str | None:
+    """Say what PostgreSQL refuses for a reason of its own, None where it is not one that we know."""
+    named = OF_SERVER.get(type(error).__name__)
+    return named or (OF_SERVER["TooManyConnections"] if FULL.search(str(error)) else None)
 
 
 def _without_words(error: BaseException) -> str:

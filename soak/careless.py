@@ -20,7 +20,7 @@ def write(running: EmbeddedPostgres, *, synchronous_commit: str = "on", rows: in
     """Insert rows one by one and return those that were acknowledged."""
     acknowledged: set[UUID] = set()
     with psycopg.connect(running.dsn(DATABASE), autocommit=True) as session:
-        session.execute("CREATE TABLE IF NOT EXISTS control (id uuid PRIMARY KEY)")
+        session.execute("DROP TABLE IF EXISTS control; CREATE TABLE control (id uuid PRIMARY KEY)")
         session.execute("CHECKPOINT")
         session.execute("SELECT set_config('synchronous_commit', %s, false)", [synchronous_commit])
         for _ in range(rows):

@@ -16,13 +16,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cli.output import Unreachable
 from cli.postgres import EmbeddedPostgres
 from cli.processes import living_in, until
 from ledger.ledger import Ledger
 from soak import careless, counting
 from soak.invented import NODE
-from soak.place import DATABASE, Processes, folder, grows, kill, processes, server, variables_of
+from soak.place import DATABASE, SMALL, Processes, folder, grows, kill, processes, server, variables_of
 from soak.report import Control, Plan, Report, Skipped, report
 
 SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN: _IOR('X', 125, __u32)
@@ -109,9 +108,9 @@ def run(plan: Plan) -> Report:
                 children.revive()
                 wanted = counting.acknowledged(notes)
                 missing, wrong = counting.lost(url, keys, wanted)
+            controls = [Control(name, 1, _control(under, settings)) for name, settings in CONTROLS.items()]
         for sentence in wrong:
             plan.tell(sentence)
-        controls = [Control(name, 1, _control(home, settings)) for name, settings in CONTROLS.items()]
     return report("power", plan, rounds, (len(wanted), missing + len(wrong)), controls)
 
 
@@ -137,11 +136,11 @@ def _rounds(
     return done
 
 
-def _control(home: Path, settings: dict[str, str]) -> int:
-    """Count what a server without a safeguard loses at a power cut."""
-    name = f"control-{len(settings)}"
-    with disk(home, name) as under, server(under.mounted, **settings) as running:
-        acknowledged = careless.write(running, synchronous_commit="on" if settings else "off")
-        with contextlib.suppress(Unreachable):
-            return careless.lost(running, acknowledged, lambda: under.cut(running))
-    return 0
+def _control(under: Disk, settings: dict[str, str]) -> int:
+    """Count what the server loses at a power cut when a safeguard is taken away."""
+    careful = EmbeddedPostgres(under.mounted / "postgres", settings=SMALL)
+    careful.stop()
+    running = EmbeddedPostgres(under.mounted / "postgres", settings={**SMALL, **settings})
+    running.start()
+    acknowledged = careless.write(running, synchronous_commit="on" if settings else "off")
+    return careless.lost(running, acknowledged, lambda: under.cut(running))

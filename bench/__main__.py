@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from bench import appending, importing, projecting, reading, report, rewrapping, sealing, uma, upkeep
+from bench import appending, importing, projecting, proving, reading, report, rewrapping, sealing, uma, upkeep
 from bench.rounds import Finding
 from bench.server import Server, running
 
@@ -29,6 +29,7 @@ MEASUREMENTS: tuple[tuple[tuple[str, ...], Measurement], ...] = (
         ),
     ),
     (reading.NAMES, lambda server, wanted, told: reading.measure(server, wanted, rounds=told.rounds)),
+    (proving.NAMES, lambda server, wanted, told: proving.measure(server, wanted, rounds=told.rounds)),
     (projecting.NAMES, lambda server, wanted, told: projecting.measure(server, wanted, rounds=told.rounds)),
     (importing.NAMES, lambda server, wanted, told: importing.measure(server, wanted, rounds=told.rounds)),
     (upkeep.NAMES, lambda server, wanted, told: upkeep.measure(server, wanted, rounds=told.rounds, seconds=3.0)),

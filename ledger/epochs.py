@@ -101,7 +101,7 @@ def standing(database_url: str, keys: Path) -> Standing:
 
 def began_at(keyring: Keyring, epoch: int) -> datetime:
     """Return when the key of an epoch was made, by the clock of the file system."""
-    return datetime.fromtimestamp((keyring.folder / f"epoch-{epoch}.key").stat().st_mtime, UTC)
+    return datetime.fromtimestamp(keyring.epoch_file(epoch).stat().st_mtime, UTC)
 
 
 def rotate(database_url: str, keys: Path) -> Rotated:

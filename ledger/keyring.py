@@ -17,12 +17,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from ledger.errors import NotFound, Unsafe
+from ledger.key_provider import InFiles, provider_of
 
 KEY_BYTES = 32
+WRAPPED = ".wrapped"
 LOOK_S = 1.0
 """How long an epoch key that was destroyed may still be in the memory of a process."""
 TICK_NS = 100_000_000
-_EPOCH_FILE = re.compile(r"^epoch-([0-9]{1,9})\.key$")
+_EPOCH_FILE = re.compile(r"^epoch-([0-9]{1,9})\.(key|wrapped)$")
 
 
 class Keyring:
@@ -35,8 +37,9 @@ class Keyring:
         self._looked_at = -1
         self._looked_until = 0.0
         self._newest = 0
+        self._provider = provider_of(folder)
         if not self.epochs():
-            _secret(folder / "epoch-1.key")
+            self.begin_epoch(1)
         self.index_key = _secret(folder / "index.key")
         """Makes tags of what must be found without being told."""
         self.intake_key = _secret(folder / "intake.key")
@@ -71,43 +74,55 @@ class Keyring:
 
     def epochs(self) -> list[int]:
         """Return the epochs whose keys are in the folder, oldest first."""
-        return sorted(int(found[1]) for path in self.folder.iterdir() if (found := _EPOCH_FILE.match(path.name)))
+        return sorted({int(found[1]) for path in self.folder.iterdir() if (found := _EPOCH_FILE.match(path.name))})
 
     def epoch_key(self, epoch: int) -> bytes:
         """Return the key that wraps the subjects' keys of an epoch; one that was destroyed is forgotten in a second.
 
         Raises:
             NotFound: the epoch's key was destroyed, or never was here.
+            Unsafe: the key provider does not answer.
         """
         if time.monotonic() > self._looked_until:
             self._look()
         key = self._epochs.get(epoch)
         if key is None:
-            path = self._epoch_file(epoch)
+            path = self.epoch_file(epoch)
             if not path.exists():
                 raise NotFound(f"The key of epoch {epoch} is not in the keys folder.")
-            key = self._epochs[epoch] = _secret(path)
+            key = self._provider.unwrap(_read(path)) if path.suffix == WRAPPED else _secret(path)
+            self._epochs[epoch] = key
         return key
 
     def begin_epoch(self, epoch: int) -> None:
         """Make the key of an epoch, unless there is one; what is new is wrapped under it from now on."""
-        _secret(self._epoch_file(epoch))
+        if epoch not in self.epochs():
+            if isinstance(self._provider, InFiles):
+                _secret(self.folder / f"epoch-{epoch}.key")
+            else:
+                wrapped = self._provider.wrap(epoch, secrets.token_bytes(KEY_BYTES))
+                if not _make(self.folder / f"epoch-{epoch}{WRAPPED}", wrapped):
+                    self._provider.destroy(wrapped)  # another process was first
         self._look()
 
     def destroy_epoch(self, epoch: int) -> None:
         """Destroy the key of an epoch: overwritten, flushed, unlinked. What is wrapped under it is lost for ever."""
-        path = self._epoch_file(epoch)
+        path = self.epoch_file(epoch)
         if path.exists():
+            if path.suffix == WRAPPED:
+                self._provider.destroy(_read(path))
             with path.open("r+b") as file:
-                file.write(secrets.token_bytes(KEY_BYTES))
+                file.write(secrets.token_bytes(path.stat().st_size))
                 file.flush()
                 os.fsync(file.fileno())
             path.unlink(missing_ok=True)
             _flush_folder(self.folder)
         self._look()
 
-    def _epoch_file(self, epoch: int) -> Path:
-        return self.folder / f"epoch-{epoch}.key"
+    def epoch_file(self, epoch: int) -> Path:
+        """Return the file in which the key of an epoch lies, as it is or wrapped by a key provider."""
+        wrapped = self.folder / f"epoch-{epoch}{WRAPPED}"
+        return wrapped if wrapped.exists() else self.folder / f"epoch-{epoch}.key"
 
     def _look(self) -> None:
         """See which epochs there are, where the folder has changed since it was last looked at."""
@@ -128,29 +143,35 @@ class Keyring:
 def _secret(path: Path) -> bytes:
     """Read a secret of 32 random bytes, or make it: whole, flushed, and never in place of one that exists."""
     if not path.exists():
-        _make(path)
-    if path.stat().st_mode & 0o077:
-        raise Unsafe(f"Others may read {path}: give it to its owner alone (chmod 600), and think of it as known.")
-    secret = path.read_bytes()
+        _make(path, secrets.token_bytes(KEY_BYTES))
+    secret = _read(path)
     if len(secret) != KEY_BYTES:
         raise Unsafe(f"{path} is not a whole key: restore it from its copy.")
     return secret
 
 
-def _make(path: Path) -> None:
+def _read(path: Path) -> bytes:
+    if path.stat().st_mode & 0o077:
+        raise Unsafe(f"Others may read {path}: give it to its owner alone (chmod 600), and think of it as known.")
+    return path.read_bytes()
+
+
+def _make(path: Path, content: bytes) -> bool:
+    """Write a file whole, flushed, unless it is there; return whether it was made."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")  # 0600 by mkstemp
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         try:
             os.link(name, path)  # fails when another process was first
         except FileExistsError:
-            return
+            return False
     finally:
         Path(name).unlink()
     _flush_folder(path.parent)
+    return True
 
 
 def _flush_folder(path: Path) -> None:

@@ -170,6 +170,12 @@ CREATE TABLE IF NOT EXISTS exchange.witnessed (
   cosigned_at timestamptz NOT NULL,
   PRIMARY KEY (origin, size)
 );
+CREATE TABLE IF NOT EXISTS exchange.peer_succession (
+  origin text NOT NULL,
+  serial int NOT NULL,
+  note text NOT NULL,
+  PRIMARY KEY (origin, serial)
+);
 CREATE TABLE IF NOT EXISTS exchange.witness_refusal (
   origin text NOT NULL,
   reason text NOT NULL,

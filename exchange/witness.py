@@ -1,9 +1,9 @@
 """The witness: cosigns a peer's ledger checkpoint if the ledger has only grown since the last one that it cosigned.
 
 C2SP tlog-witness's `add-checkpoint`, as a request and its answer over NATS instead of HTTP, with the same texts and
-status numbers. A first checkpoint is taken as it is; from then on a consistency proof is needed, and never is a smaller
-tree cosigned, nor another root at the same size. What was cosigned is stored before it is answered; what was refused
-although the peer's own key has signed it is kept as evidence.
+status numbers; before it, the successions of the peer's keys, from the one that its card told. A first checkpoint is
+taken as it is; from then on a consistency proof is needed, and never is a smaller tree cosigned, nor another root at
+the same size. What was cosigned is stored before it is answered; what was refused is kept as evidence.
 """
 
 import base64
@@ -15,14 +15,16 @@ from datetime import datetime
 import msgspec
 
 from exchange.peers import Identity, Peer
-from ledger import checkpoint
+from ledger import checkpoint, node_keys
 from ledger.checkpoint import Head, NotCheckpoint
 from ledger.merkle import verify_consistency
+from ledger.node_keys import NodeKeys
 from ledger.sessions import Session
 
 MOST_BYTES = 32_768
 MOST_HASHES = 63
 COSIGNED, MALFORMED, NOT_SIGNED, CONFLICT, NOT_PROVEN = 200, 400, 403, 409, 422
+SUCCESSION = b"succession\n\n"
 _OLD = re.compile(r"old (0|[1-9][0-9]{0,15})")
 _ANSWER = re.compile(r"(200|400|403|409|422)\n(.*)", re.DOTALL)
 _LOCK = 0x6E63656E_77  # "ncen" and w, with the peer's name: one request of a peer is judged at a time
@@ -103,6 +105,8 @@ def read_answer(raw: bytes) -> Answer:
 
 def judge(connection: Session, own: Identity, peer: Peer, raw: bytes, at: datetime) -> Answer:
     """Cosign what a peer has asked for, or say why not; what came of it is committed when this returns."""
+    if raw.startswith(SUCCESSION):
+        return _follow(connection, peer, raw.removeprefix(SUCCESSION))
     try:
         asked = read_request(raw)
     except NotAsked as error:
@@ -111,7 +115,7 @@ def judge(connection: Session, own: Identity, peer: Peer, raw: bytes, at: dateti
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCK % 2**31, origin])
         try:
-            head = checkpoint.read(asked.note, origin=origin, key=peer.signing_key)
+            head = keys_of(connection, peer).read(asked.note)
         except NotCheckpoint as error:
             return _refused(connection, Answer(NOT_SIGNED, str(error)), Head(origin, 0, b""), asked.note, at)
         row = connection.execute(_LAST, [origin]).fetchone()
@@ -125,6 +129,36 @@ def judge(connection: Session, own: Identity, peer: Peer, raw: bytes, at: dateti
         line = checkpoint.cosignature(asked.note, checkpoint.ledger_of(own.node), own.signing_key, at)
         connection.execute(_KEEP, [origin, head.size, head.root, asked.note, line, at])
     return Answer(COSIGNED, line)
+
+
+def keys_of(connection: Session, peer: Peer) -> NodeKeys:
+    """Return the keys that a peer's ledger is signed with: that of its card, and those to which it has led us."""
+    origin = checkpoint.ledger_of(peer.node)
+    rows = connection.execute(
+        "SELECT note FROM exchange.peer_succession WHERE origin = %s ORDER BY serial", [origin]
+    ).fetchall()
+    return node_keys.chain(origin, peer.signing_key.public_bytes_raw(), tuple(note for (note,) in rows))
+
+
+def _follow(connection: Session, peer: Peer, raw: bytes) -> Answer:
+    """Take in a succession of the peer's keys, if it follows upon what we know; one that we know is no news."""
+    if len(raw) > node_keys.MOST_NOTE_BYTES:
+        return Answer(MALFORMED, "This is too large for a succession of keys.")
+    try:
+        note = raw.decode()
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCK % 2**31, peer.node])
+            known = keys_of(connection, peer)
+            if note in known.notes:
+                return Answer(COSIGNED, "")
+            node_keys.chain(known.origin, known.keys[0].public_key, (*known.notes, note))
+            connection.execute(
+                "INSERT INTO exchange.peer_succession (origin, serial, note) VALUES (%s, %s, %s)",
+                [known.origin, len(known.notes) + 1, note],
+            )
+    except (NotCheckpoint, UnicodeDecodeError):
+        return Answer(NOT_SIGNED, "The succession does not follow upon the key of this node that we know.")
+    return Answer(COSIGNED, "")
 
 
 def _problem(asked: Asked, head: Head, last: tuple[int, bytes, str]) -> Answer | None:

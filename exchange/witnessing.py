@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import ssl
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -20,7 +21,7 @@ from exchange.accounts import inbox_of, witness_of
 from exchange.nkey import KeyedClient, meeting_key
 from exchange.peers import Identity, Peer
 from exchange.witness import CONFLICT, COSIGNED, Answer, Asked, NotAsked
-from ledger import checkpoint, checkpoints
+from ledger import checkpoint, checkpoints, node_keys
 from ledger.checkpoint import Head, NotCheckpoint
 from ledger.checkpoints import Cosignature
 from ledger.errors import NotFound
@@ -68,11 +69,15 @@ class Due(msgspec.Struct, frozen=True):
 class Submitter:
     """Has our checkpoints cosigned by one peer. Database work runs in threads."""
 
-    def __init__(self, database_url: str, own: Identity, peer: Peer, tls: ssl.SSLContext | None) -> None:
-        """Ask this peer."""
+    def __init__(
+        self, database_url: str, own: Identity, peer: Peer, tls: ssl.SSLContext | None, keys: Path | None = None
+    ) -> None:
+        """Ask this peer; `keys` is our keys folder, in which the successions of our keys lie."""
         self._own = own
         self._peer = peer
         self._tls = tls
+        self._keys = keys
+        self._announced = 0
         self._sessions = Sessions(database_url, 1)
         self._name = checkpoint.ledger_of(peer.node)
 
@@ -97,6 +102,7 @@ class Submitter:
         self._sessions.close()
 
     async def _ask(self, client: KeyedClient) -> None:
+        await self._announce(client)
         old: int | None = None
         for _ in range(MOST_TRIES):
             due = await asyncio.to_thread(self.due, old)
@@ -106,6 +112,17 @@ class Submitter:
             old = await asyncio.to_thread(self.take, due, answered.data)
             if old is None:
                 return
+
+    async def _announce(self, client: KeyedClient) -> None:
+        """Lead the peer to the key that we sign with now, once for each connection and after each succession."""
+        notes = () if self._keys is None else await asyncio.to_thread(node_keys.successions, self._keys)
+        for note in notes[self._announced :]:
+            raw = witness.SUCCESSION + note.encode()
+            answered = await client.request(witness_of(self._own.node), raw, timeout=ANSWER_S)
+            if not answered.data.startswith(b"200\n"):
+                log.error("witness.succession-refused", peer=self._peer.node)
+                return
+            self._announced += 1
 
     def due(self, old: int | None = None) -> Due | None:
         """Return our newest checkpoint with a proof from the size that the peer has cosigned, None when it has that."""

@@ -229,7 +229,7 @@ class Work:
             await Receiver(inbox, self._own, peer, self._tls).run()
 
     async def _submit(self, peer: Peer) -> None:
-        await Submitter(self._url, self._own, peer, self._tls).run()
+        await Submitter(self._url, self._own, peer, self._tls, self._keys).run()
 
     async def _supervise(self, part: Part, run_part: Callable[[], Awaitable[None]]) -> None:
         """Run a part again and again, with growing pauses while it breaks at once."""

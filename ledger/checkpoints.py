@@ -5,8 +5,6 @@ each day, lie as files in the node's home: an older copy of the database, or a s
 without a word, does not bring the files back with it. A newer checkpoint is never replaced by an older one.
 """
 
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +17,7 @@ from ledger.checkpoint import Head, NotCheckpoint
 from ledger.node_keys import NodeKeys
 from ledger.sessions import Session
 from ledger.verdict import Fault
+from ledger.whole_file import write_whole
 
 NEWEST = "newest.note"
 MOST_FILE_BYTES = checkpoint.MOST_NOTE_BYTES
@@ -100,7 +99,7 @@ def keep(folder: Path, signed: str, head: Head) -> None:
     for name in (NEWEST, f"{datetime.now(UTC).date().isoformat()}.note"):
         path = folder / name
         if _size_of(path) < head.size:
-            _write(path, signed)
+            write_whole(path, signed.encode())
 
 
 def store_cosignature(connection: Session, size: int, told: Cosignature) -> None:
@@ -147,20 +146,3 @@ def _size_of(path: Path) -> int:
         return checkpoint.unsigned(path.read_bytes()[: MOST_FILE_BYTES + 1].decode(errors="replace")).size
     except (FileNotFoundError, NotCheckpoint):
         return -1
-
-
-def _write(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")  # 0600 by mkstemp
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

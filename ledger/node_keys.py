@@ -1,9 +1,9 @@
 """The keys that a node has signed its ledger's checkpoints with, one after the other.
 
-A key that is replaced signs its successor, and the statement says how many entries the ledger had then: the old key
-counts for checkpoints up to that size and no further, the new one from there on. So old checkpoints stay verifiable,
-and a key that was stolen after it was replaced signs nothing that is believed. The statements are signed notes, lie
-beside the key, and hold nothing secret.
+The first is the key by which peers know the node. A key that is replaced signs its successor, and the statement says
+how many entries the ledger had then: the old key counts for checkpoints up to that size and no further, the new one
+from there on. So old checkpoints stay verifiable, and a key that was stolen signs nothing later that is believed. The
+statements are signed notes, lie beside the keys, and hold nothing secret; a key that was replaced is destroyed.
 """
 
 import base64
@@ -14,11 +14,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from ledger import checkpoint, note
 from ledger.checkpoint import Head, NotCheckpoint
 from ledger.errors import Unsafe
+from ledger.whole_file import write_whole
 
 MOST_NOTE_BYTES = 4_096
 _FILE = re.compile(r"^succession-([0-9]{1,6})\.note$")
@@ -158,25 +159,63 @@ def chain(origin: str, first: bytes, notes: tuple[str, ...]) -> NodeKeys:
     return NodeKeys(origin, tuple(keys), notes)
 
 
-def known(folder: Path, node: str, current: Ed25519PublicKey) -> NodeKeys:
-    """Return the keys of a node, from the successions beside the key that it signs with now.
+def known(folder: Path, node: str, identity: Ed25519PublicKey) -> NodeKeys:
+    """Return the keys of a node: that by which peers know it, and those to which the successions beside it lead.
 
     Raises:
-        Unsafe: a succession does not hold, or does not lead to this key.
+        Unsafe: a succession does not hold.
     """
-    origin = checkpoint.ledger_of(node)
-    files = {int(found[1]): path for path in folder.iterdir() if (found := _FILE.match(path.name))}
-    notes = tuple(files[serial].read_text(encoding="utf-8") for serial in sorted(files))
     try:
-        keys = chain(origin, _first(notes, current), notes)
+        return chain(checkpoint.ledger_of(node), identity.public_bytes_raw(), successions(folder))
     except NotCheckpoint as error:
         raise Unsafe(f"The successions of keys in {folder} do not hold: {error}") from None
-    if keys.keys[-1].public_key != current.public_bytes_raw():
-        raise Unsafe(f"The successions of keys in {folder} do not lead to the key that this node signs with.")
-    return keys
 
 
-def _first(notes: tuple[str, ...], current: Ed25519PublicKey) -> bytes:
-    """Return the node's first key: what the first succession says it replaced, else the key of now."""
-    found = _TEXT.match(notes[0].partition("\n\n")[0] + "\n") if notes else None
-    return current.public_bytes_raw() if found is None else base64.b64decode(found["old"])
+def signer(folder: Path, keys: NodeKeys, identity: Ed25519PrivateKey) -> Ed25519PrivateKey:
+    """Return the key that the ledger's checkpoints are signed with now.
+
+    Raises:
+        Unsafe: it is not there, or not the one that the successions lead to.
+    """
+    if not keys.notes:
+        return identity
+    path = folder / f"ledger-{len(keys.notes)}.key"
+    if not path.exists():
+        raise Unsafe(f"{path} is missing: restore it from its copy, or nothing can be signed.")
+    key = Ed25519PrivateKey.from_private_bytes(path.read_bytes())
+    if key.public_key().public_bytes_raw() != keys.keys[-1].public_key:
+        raise Unsafe(f"{path} is not the key that the successions in {folder} lead to.")
+    return key
+
+
+def replace(folder: Path, keys: NodeKeys, identity: Ed25519PrivateKey, *, size: int, why: Why) -> NodeKeys:
+    """Make a new key, have the old one sign it, and destroy the old one (peers go on knowing the node by the first).
+
+    `size` is how many entries the ledger has: up to there the old key counts.
+
+    Raises:
+        Unsafe: the key that signs now is not there.
+    """
+    old, serial = signer(folder, keys, identity), len(keys.notes) + 1
+    new = Ed25519PrivateKey.generate()
+    write_whole(folder / f"ledger-{serial}.key", new.private_bytes_raw())
+    told = Succession(
+        origin=keys.origin,
+        serial=serial,
+        old=old.public_key().public_bytes_raw(),
+        new=new.public_key().public_bytes_raw(),
+        size=size,
+        at=datetime.now(UTC),
+        why=why,
+    )
+    once = note.sign(told.text, keys.origin, old)
+    signed = once + note.sign(told.text, keys.origin, new).removeprefix(f"{told.text}\n")
+    write_whole(folder / f"succession-{serial}.note", signed.encode())  # from here on the new one counts
+    (folder / f"ledger-{serial - 1}.key").unlink(missing_ok=True)
+    return chain(keys.origin, keys.keys[0].public_key, (*keys.notes, signed))
+
+
+def successions(folder: Path) -> tuple[str, ...]:
+    """Return the statements of succession in a keys folder, oldest first, as they lie there."""
+    files = {int(found[1]): path for path in folder.iterdir() if (found := _FILE.match(path.name))}
+    return tuple(files[serial].read_text(encoding="utf-8") for serial in sorted(files))

@@ -6,6 +6,7 @@ an older copy, is found by the next look. Provers of one node may compete: check
 """
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -69,7 +70,7 @@ class Prover:
         """
         keyring = Keyring.open(keys)
         known = node_keys.known(keyring.folder, node, keyring.signing_key.public_key())
-        return cls(node, keyring.signing_key, known, folder)
+        return cls(node, node_keys.signer(keyring.folder, known, keyring.signing_key), known, folder)
 
     def look(self, connection: Session) -> Verdict:
         """Verify what came since the newest checkpoint, store what was found, and sign where nothing is wrong."""
@@ -117,8 +118,12 @@ def run(database_url: str, *, node: str, keys: Path, folder: Path, stop: threadi
     Raises:
         Unsafe: the server's settings would lose what it acknowledges, or the keys are not safe.
     """
-    prover = Prover.open(keys, node=node, folder=folder)
-    whole = threading.Thread(target=_look_at_all, args=(database_url, prover, stop), name="ncen-prove-all")
+
+    def opened() -> Prover:
+        return Prover.open(keys, node=node, folder=folder)  # each time: a key may have been replaced
+
+    opened()
+    whole = threading.Thread(target=_look_at_all, args=(database_url, opened, stop), name="ncen-prove-all")
     whole.start()
     back_off_s = 1.0
     while not stop.is_set():
@@ -126,7 +131,7 @@ def run(database_url: str, *, node: str, keys: Path, folder: Path, stop: threadi
             with connect(database_url, statement_timeout_ms=0) as connection:
                 schema.prepare_session(connection)
                 while not stop.is_set():
-                    _tell(TAIL, prover.look(connection))
+                    _tell(TAIL, opened().look(connection))
                     back_off_s = 1.0
                     stop.wait(EVERY_S)
         except psycopg.OperationalError:
@@ -135,12 +140,12 @@ def run(database_url: str, *, node: str, keys: Path, folder: Path, stop: threadi
     whole.join()
 
 
-def _look_at_all(database_url: str, prover: Prover, stop: threading.Event) -> None:
+def _look_at_all(database_url: str, opened: Callable[[], Prover], stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             with connect(database_url, statement_timeout_ms=0) as connection:
                 if _is_due(connection):
-                    _tell(FULL, prover.look_at_all(connection))
+                    _tell(FULL, opened().look_at_all(connection))
         except psycopg.Error as error:
             log.warning("prove.interrupted", run=FULL, error=type(error).__name__)
         stop.wait(EVERY_S)

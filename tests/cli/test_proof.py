@@ -64,6 +64,25 @@ def test_what_names_somebody_is_opened_only_in_a_role_that_discloses(ncen: Ncen,
     assert SECRET in ncen.does("evidence", "check", str(tmp_path / "bundle.json"))
 
 
+def test_keys_are_replaced_and_what_they_signed_stays_proven(ncen: Ncen, tmp_path: Path) -> None:
+    seizure = recorded(ncen)
+    ncen.does("proof", seizure)
+    [first] = ncen.tells("keys", "list")["keys"]
+    assert (first["from"], first["until"]) == (0, None)
+    assert [key["why"] for key in ncen.tells("keys", "rotate")["keys"]] == ["rotated", None]
+    recorded(ncen)
+    assert "revoked" in ncen.does("keys", "revoke")
+    recorded(ncen)
+    ncen.does("proof", "checkpoint")
+    assert ncen.tells("verify")["verified"]
+    bundle = str(tmp_path / "bundle.json")
+    ncen.does("evidence", "make", seizure, "-o", bundle)
+    for key in ncen.tells("keys", "list")["keys"]:
+        assert "PROVEN" in ncen.does("evidence", "check", bundle, "--key", f"ncen/XA={key['fingerprint']}")
+    refuted = ncen.run("evidence", "check", bundle, "--key", "ncen/XA=0000 0000 0000 0000")
+    assert refuted.returncode == ExitCode.NOT_VERIFIED
+
+
 def test_what_is_not_there_cannot_be_proven(ncen: Ncen) -> None:
     missing = "0192f3a0-7c1b-7000-8000-000000000001"
     for words in (("proof", missing), ("evidence", "make", missing)):

@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from exchange import witness
 from exchange.witness import Answer, Asked, NotAsked, read_answer, read_request
 from exchange.witnessing import Due, Submitter
-from ledger import checkpoint, checkpoints, evidence
+from ledger import checkpoint, checkpoints, evidence, node_keys
 from ledger.checkpoint import Head
+from ledger.node_keys import Why
 from ledger.prover import Prover
 from ledger.verify_evidence import check
 from tests.exchange.conftest import MakeNode
@@ -175,6 +176,30 @@ def test_without_the_proof_the_witness_would_cosign_another_history(
     monkeypatch.setattr("exchange.witness.verify_consistency", lambda *_: True)
     pair.submit()
     assert pair.witnessed() == [10, 12]
+
+
+def test_a_key_that_follows_upon_the_known_one_is_followed(pair: Pair, tmp_path: Path) -> None:
+    pair.grow(2)
+    pair.submit()
+    identity = pair.xa.own.signing_key
+    known = node_keys.replace(pair.xa.keys, pair.prover.keys, identity, size=4, why=Why.ROTATED)
+    pair.prover = Prover.open(pair.xa.keys, node="XA", folder=tmp_path / "checkpoints")
+    pair.grow(1)
+    pair.submit()
+    assert pair.cosigned() == [4], "the witness does not know the new key yet"
+    assert ("not-signed", 0) in pair.refusals()
+
+    def told(note: str) -> int:
+        raw = witness.SUCCESSION + note.encode()
+        return witness.judge(pair.xb.session, pair.xb.own, pair.of_a, raw, now()).status
+
+    assert told(known.notes[0].replace("size 4", "size 9")) == 403
+    assert told("nonsense") == 403
+    assert [told(known.notes[0]), told(known.notes[0])] == [200, 200]
+    pair.submit()
+    assert pair.cosigned() == [4, 6]
+    stolen = checkpoint.sign(Head("ncen/XA", 8, bytes(32)), identity)
+    assert pair.judge(Asked(6, (), stolen)).status == 403
 
 
 def test_forged_requests_are_refused(pair: Pair) -> None:

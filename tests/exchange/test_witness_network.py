@@ -11,6 +11,9 @@ from cli.nats_server import EmbeddedNats
 from exchange import accounts, jetstream, witnessing
 from exchange.nkey import meeting_key
 from exchange.peers import Identity, Peer
+from ledger import node_keys
+from ledger.keyring import Keyring
+from ledger.node_keys import Why
 from ledger.prover import Prover
 from ledger.sealer import seal_once
 from tests.exchange.conftest import MakeNode
@@ -55,6 +58,11 @@ def test_nations_witness_each_other_and_the_cen_hears_nothing(
         until(lambda: cosigned(xb) == [("ncen/XA", 6)])
         look(xa, tmp_path, 1)
         until(lambda: cosigned(xa) == [("ncen/XB", 4), ("ncen/XB", 6)])
+        keyring = Keyring.open(xa.keys)
+        known = node_keys.known(xa.keys, "XA", keyring.signing_key.public_key())
+        node_keys.replace(xa.keys, known, keyring.signing_key, size=6, why=Why.ROTATED)
+        look(xa, tmp_path, 1)  # signed with a key that the witness is led to
+        until(lambda: cosigned(xa)[-1] == ("ncen/XB", 8))
         assert cen.session.execute("SELECT count(*) FROM exchange.witnessed").fetchone() == (0,)
         answers = asyncio.run(ask_as(server_a.url, xa.own, {"XB": xb.own, "CEN": cen.own}))
     assert answers == {

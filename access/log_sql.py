@@ -54,6 +54,8 @@ CREATE TABLE IF NOT EXISTS processing.dropped (
     dropped_by text NOT NULL
 );
 
+CREATE TABLE IF NOT EXISTS processing.disclosed (peer text PRIMARY KEY, number bigint NOT NULL);
+
 CREATE TABLE IF NOT EXISTS processing.reviewed (
     ticket uuid PRIMARY KEY,
     reviewed_at timestamptz NOT NULL DEFAULT now(),
@@ -97,6 +99,26 @@ BEGIN
     INSERT INTO processing.log SELECT told.*;
     UPDATE processing.head SET number = told.number, hash = told.hash;
     RETURN told;
+END $$;
+
+-- What the ledger and the feeds tell of processing: appended once, in their order.
+CREATE OR REPLACE FUNCTION processing.tell(operation text, user_id text, role text, purpose text, legal_basis text,
+        verb text, records uuid[], peer text, "position" bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    told processing.log;
+BEGIN
+    told.operation := operation;
+    told.user_id := user_id;
+    told.role := role;
+    told.purpose := purpose;
+    told.legal_basis := legal_basis;
+    told.verb := verb;
+    told.ticket := gen_random_uuid();
+    told.records := records;
+    told.peer := peer;
+    told."position" := "position";
+    PERFORM processing.append(told);
 END $$;
 
 CREATE OR REPLACE FUNCTION processing.refuse() RETURNS trigger LANGUAGE plpgsql AS $$

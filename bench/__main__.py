@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from bench import appending, importing, projecting, proving, reading, report, rewrapping, sealing, uma, upkeep
+from bench import appending, gating, importing, projecting, proving, reading, report, rewrapping, sealing, uma, upkeep
 from bench.rounds import Finding
 from bench.server import Server, running
 
@@ -32,6 +32,7 @@ MEASUREMENTS: tuple[tuple[tuple[str, ...], Measurement], ...] = (
     (proving.NAMES, lambda server, wanted, told: proving.measure(server, wanted, rounds=told.rounds)),
     (projecting.NAMES, lambda server, wanted, told: projecting.measure(server, wanted, rounds=told.rounds)),
     (importing.NAMES, lambda server, wanted, told: importing.measure(server, wanted, rounds=told.rounds)),
+    (gating.NAMES, lambda server, wanted, told: gating.measure(server, wanted, rounds=told.rounds)),
     (upkeep.NAMES, lambda server, wanted, told: upkeep.measure(server, wanted, rounds=told.rounds, seconds=3.0)),
     (
         rewrapping.NAMES,

@@ -85,6 +85,12 @@ for verb, module, words in (
 app.command("cli.login:login", name="login", group=ACCESS, help="Sign in at a closed node.")
 app.command("cli.login:logout", name="logout", group=ACCESS, help="End the session that was begun here.")
 app.command("cli.login:whoami", name="whoami", group=ACCESS, help="Tell who is signed in, and in which roles.")
+app.command(
+    "cli.processing_log:app",
+    name="log",
+    group=ACCESS,
+    help="Tell who saw whom and who did what, and whether it is whole.",
+)
 app.command("cli.users:app", name="user", group=ACCESS, help="Put users on record, and grant and withdraw their roles.")
 
 

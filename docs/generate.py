@@ -6,7 +6,7 @@ field may hold is read from its type, and every sentence is the docstring of the
 
 import inspect as python
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -17,6 +17,7 @@ from msgspec import UNSET, inspect
 from cli import manual
 from domain.event import AnyEvent, PersonalEvent, wire_name
 from domain.forms import type_info
+from domain.permissions import COMMANDS, SIGHTS, VERBS
 from domain.records import KINDS, Kind
 from intake import mapping_page
 
@@ -58,10 +59,46 @@ def events_page() -> str:
     return "\n".join(page)
 
 
+PERMISSIONS_HEAD = """\
+# Who may what
+
+The permission matrix of a closed node, from `domain/permissions.py`. This page is generated (`python -m docs.generate`);
+a test fails when it has drifted. What it does not name is refused.
+
+## How far each role sees into personal data
+
+`own` is what one recorded; `cases` adds the cases that were assigned to one; `office` adds all cases of one's customs
+office; `national` is everything at this node. A person or business is seen by who sees a case it has a part in.
+Open facts of cases, which name no one, are seen by every role that may call the verb, up to the handling code.
+
+| role | scope | restricted subjects | tightest handling code |
+|---|---|---|---|
+"""
+
+
+def permissions_page() -> str:
+    """The matrix: how far roles see, and which may call each verb and give each command."""
+    rows = [
+        f"| {role} | {told.scope} | {'yes' if told.sees_restricted else 'no'} | {told.handling} |"
+        for role, told in SIGHTS.items()
+        if role != "node"
+    ]
+    page = [PERMISSIONS_HEAD + "\n".join(rows), "\n## Verbs\n", "| verb | who may call it |", "|---|---|"]
+    page += [f"| `{verb}` | {_roles(roles)} |" for verb, roles in sorted(VERBS.items())]
+    page += ["\n## Commands\n", "| command | who may give it |", "|---|---|"]
+    page += [f"| `{tag}` | {_roles(roles)} |" for tag, roles in sorted(COMMANDS.items())]
+    return "\n".join(page) + "\n"
+
+
+def _roles(roles: Collection[str]) -> str:
+    return "whoever runs the machine, without signing in" if "host" in roles else ", ".join(sorted(roles))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "reference/cli.md": manual.markdown,
     "reference/events.md": events_page,
     "reference/mappings.md": mapping_page.page,
+    "reference/permissions.md": permissions_page,
 }
 """What is generated: a page's path under `docs/`, and the function that writes it."""
 

@@ -1,10 +1,10 @@
 """The relay: brings the lines of a feed from PostgreSQL into the peer's stream, and takes in the peer's receipts.
 
 It sends only while the premises stand as they stood when the lines were last checked; otherwise it takes the stream
-away until the exporter has checked them, so that nothing undelivered leaves on a premise that no longer covers it. It
-trusts nothing about the stream: it looks where the stream stands each time, and makes it anew when it is missing,
-damaged, ahead, or of an older generation. It sends nothing when the peer has signed for more lines than there are, or
-for others: then our database is an old copy.
+away until the exporter has checked them, so that nothing leaves on a premise that no longer covers it, for the first
+time or again. It trusts nothing about the stream: it looks where the stream stands each time, and makes it anew when it
+is missing, damaged, ahead, or of an older generation. It sends nothing when the peer has signed for more lines than
+there are, or for others: then our database is an old copy.
 """
 
 import asyncio
@@ -44,6 +44,12 @@ _IS_SIGNED_FOR = """
     WHERE r.peer = %s AND r.size = %s
 """
 """Whether the peer's receipt is for the feed as we have it: a receipt is our own checkpoint, cosigned."""
+
+_CHECK_AGAIN = """
+    UPDATE exchange.feed f SET recheck = %s
+    WHERE f.peer = %s AND coalesce(f.recheck > %s, true)
+    AND %s < (SELECT max(r.size) FROM exchange.receipt r WHERE r.peer = f.peer)
+"""
 
 STORED = b"stored"
 REFUSED = b"refused"
@@ -113,6 +119,7 @@ class Relay:
 
     async def _step(self, client: KeyedClient, stream: JetStreamContext) -> bool:
         """Bring the stream a step nearer to the feed; returns whether there is nothing left to do for now."""
+        again, self._again, standing = self._again, None, self._standing  # before it is looked whether it may go again
         plan = await asyncio.to_thread(self._plan)
         found = await jetstream.state(stream, self._peer.node)
         if not plan.is_open:
@@ -120,8 +127,7 @@ class Relay:
                 await jetstream.drop(stream, self._peer.node)
             await asyncio.sleep(BLOCKED_S)
             return False
-        again, self._again = self._again, None
-        delivered = plan.receipted if self._standing is None else min(self._standing, plan.number)
+        delivered = plan.receipted if standing is None else min(standing, plan.number)
         if found is None or not self._fits(found, plan, delivered):
             await jetstream.rebuild(stream, self._peer.node, after=delivered, generation=plan.generation)
             return False
@@ -204,6 +210,7 @@ class Relay:
         except (msgspec.MsgspecError, UnicodeDecodeError, Malformed):
             return REFUSED
         if told.wants_again:
+            self._check_again(told.number)
             self._standing = self._again = told.number
         elif self._standing is not None:
             self._standing = max(self._standing, told.number)
@@ -213,6 +220,12 @@ class Relay:
         if notes:
             with self._sessions.session() as connection, connection.transaction():
                 erasing.store_confirmations(connection, self._own, self._peer, notes, datetime.now(UTC))
+
+    def _check_again(self, number: int) -> None:
+        """Have checked what the peer has signed for and wants once more: its premise may have fallen away since."""
+        if self._peer.role is Role.NATION:
+            with self._sessions.session() as connection:
+                connection.execute(_CHECK_AGAIN, [number, self._peer.node, number, number])
 
     def _store(self, told: Standing, receipt: str) -> bool:
         head, _ = checkpoint.read_receipt(

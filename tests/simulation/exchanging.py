@@ -81,7 +81,7 @@ class Simulation:
             self.crash_receiver,
             self.disturb_link,
             self.stop_or_start_nats,
-            self.stop_or_start_nats,
+            self.suspend_while_lines_wait,
             self.stream.wipe,
             self.stream.rot,
             self.jump,
@@ -134,6 +134,17 @@ class Simulation:
         """Stop XA's NATS server, or start it again: what is released meanwhile waits."""
         self.stream.is_down = not self.stream.is_down
 
+    def suspend_while_lines_wait(self) -> None:
+        """Stop XA's NATS server, and suspend the premise when something more was released."""
+        self.stream.is_down = True
+        command = SuspendPremise(reason=PremiseReason.REVIEW)
+
+        def later() -> None:
+            self.world.pause(self.world.random.random())
+            _executed(self.sender, command)
+
+        self.world.spawn("XA lawyer", later)
+
     def jump(self) -> None:
         """Set a clock wrong by minutes or days."""
         node = self.sender if self.world.chance(0.5) else self.receiver
@@ -157,7 +168,7 @@ class Simulation:
         self.sender.sealed.after_crash()
         self.promises.after_restore()
         self.restart_all()
-        self.world.spawn("officer after", partial(self.sender.desk.work, 2))
+        self.world.spawn("officer after", partial(self.sender.desk.work, COMMANDS))
 
     # -- the end
 
@@ -256,14 +267,14 @@ def run(seed: int, mutant: Sequence[Exchanged] = (), *, is_synchronous: bool = T
     simulation = Simulation(world, is_synchronous=is_synchronous)
     with installed(world, *seams(world, simulation.stream), *mutant):
         simulation.begin()
-        is_to_be_restored = world.chance(0.15)
+        is_to_be_restored = world.chance(0.3)
         for _ in range(1 + world.below(FAULTS)):
-            world.run(50 + world.below(250))
+            world.run(30 + world.below(170))
             if simulation.backup is None:
                 simulation.backup = simulation.sender.server.copy_of_disk()
             simulation.disaster()
         if is_to_be_restored:
-            world.run(50 + world.below(250))
+            world.run(30 + world.below(170))
             simulation.restore()
         simulation.calm()
         if not world.run(MOST_TURNS, simulation.is_quiet):

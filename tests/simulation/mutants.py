@@ -224,7 +224,7 @@ MUTANTS = (
         ),
         within=50,
     ),
-    Mutant(name="premise revoked before it is sent", run=exchanging.run, changes=NO_RECHECK, within=100),
+    Mutant(name="premise revoked before it is sent", run=exchanging.run, changes=NO_RECHECK, within=200),
     Mutant(
         name="receipt before record",
         run=exchanging.run,
@@ -250,7 +250,7 @@ MUTANTS = (
         changes=LENGTH_ONLY + NO_ROOT_AT_INBOX,
         within=200,
     ),
-    Mutant(name="receipts looked at by length alone", run=exchanging.run, changes=LENGTH_ONLY, within=300),
+    Mutant(name="receipts looked at by length alone", run=exchanging.run, changes=LENGTH_ONLY, within=200),
 )
 
 

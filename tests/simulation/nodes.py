@@ -35,7 +35,8 @@ from tests.simulation.seams import Exchanged, SealedReader, new_server
 from tests.simulation.session import Session
 from tests.simulation.world import Task, WallClock, World
 
-PAUSE_S = 0.1
+PAUSE_S = 0.4
+"""How long a part with nothing to do waits before it looks again."""
 STEPS_IN_A_ROW = 3
 ACK = b"+ACK"
 TOLD = tables_exchange, tables_inbox
@@ -162,7 +163,7 @@ class Node:
             while True:
                 premises.refresh(connection, reader)
                 inbox.judge_again(self.clock.now())
-                self.world.pause(2 * PAUSE_S)
+                self.world.pause(PAUSE_S)
 
 
 class Sending:
@@ -213,7 +214,7 @@ class Sending:
                 if self.queue is not None:
                     reply = f"$JS.ACK.stream.consumer.1.{number}.1.0.0"
                     self.queue.put(SimpleNamespace(data=raw, reply=reply, number=number))
-            self._world.pause(0.0 if found else 0.05)
+            self._world.pause(0.0 if found else 0.1)
 
     def tell(self, raw: bytes) -> bytes | None:
         """Bring what the receiver tells to the relay; its answer, None when either got lost."""

@@ -23,6 +23,7 @@ OFFICERS = 3
 COMMANDS = 4
 FAULTS = 5
 MOST_TURNS = 6_000
+IDLE_S = 0.15
 
 
 class Sealed:
@@ -107,9 +108,9 @@ def seal(world: World, url: str) -> None:
                 at_work = sealer.Sealer(session)  # type: ignore[arg-type]  # its shape
                 while True:
                     if not at_work.seal():
-                        world.pause(sealer.PAUSE_S)
+                        world.pause(IDLE_S)
         except psycopg.OperationalError:
-            world.pause(sealer.PAUSE_S)
+            world.pause(IDLE_S)
 
 
 class Simulation:

@@ -274,6 +274,18 @@ def plan(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Ans
     return [(row["number"], row["generation"], row["recheck"] is None, row["premises"])], 1
 
 
+@statement(relay._CHECK_AGAIN)
+def check_again(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
+    """Let lines be checked again from a number on, where the peer has signed for more."""
+    number, peer, _same, _again = parameters
+    transaction.lock("feed", peer)
+    row = transaction.get("feed", peer)
+    signed_for = max((key[1] for key in transaction.rows("receipt") if key[0] == peer), default=0)
+    if row is None or number >= signed_for or (row["recheck"] is not None and row["recheck"] <= number):
+        return [], 0
+    return [], int(transaction.update("feed", (peer,), recheck=number))
+
+
 @statement(relay._IS_SIGNED_FOR)
 def is_signed_for(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
     """Whether a receipt is for the feed as it stands here."""

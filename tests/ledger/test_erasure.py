@@ -1,5 +1,9 @@
 """Erasure: the keys go from every record, asking twice changes nothing, and no crash or restore brings them back."""
 
+import random
+import subprocess
+import sys
+import time
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -156,6 +160,35 @@ def test_what_a_crash_interrupted_is_finished_by_whoever_comes_next(  # noqa: PL
     ledger.vault.forget()
     assert readable(ledger, case) == [True, True, False]
     assert len(certificates.read(keys)) == 1
+
+
+def test_killed_while_erasing_many_it_is_finished(
+    ledger: Ledger, session: Session, database_url: str, keys: Path
+) -> None:
+    people = [on_record(ledger)[0] for _ in range(30)]
+    program = (
+        "from pathlib import Path; from uuid import UUID\n"
+        "from tests.ledger.test_erasure import CUSTODIAN, EXPIRED; from ledger.erasure import Eraser\n"
+        f"with Eraser.open({database_url!r}, node='NL', keys=Path({str(keys)!r})) as eraser:\n"
+        f"    for one in {[str(one) for one in people]!r}:\n"
+        "        print('at work', flush=True)\n"
+        "        eraser.erase(UUID(one), 'person', EXPIRED, CUSTODIAN)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(4):
+            process.stdout.readline()
+        time.sleep(random.Random(20_260_302).uniform(0.0, 0.05))
+        process.kill()
+    with Eraser.open(database_url, node="NL", keys=keys) as eraser:
+        eraser.finish()
+    asked = erasure.listed(session)
+    ledger.vault.forget()
+    assert 0 < len(asked) < len(people), "it was killed at work"
+    assert all(one.erased_at for one in asked)
+    assert {one.subject for one in asked} == {one.subject for one in certificates.read(keys)}
+    erased = {one.subject for one in asked}
+    assert [all(readable(ledger, one)) for one in people] == [one not in erased for one in people]
 
 
 def test_a_restored_database_is_erased_again_before_it_opens(

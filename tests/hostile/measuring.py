@@ -1,0 +1,41 @@
+"""How much memory and time a piece of work takes, the processes that it starts included."""
+
+import contextlib
+import resource
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+MB = 1024 * 1024
+
+
+class Used:
+    """What was used: the peak of memory beyond what was there before, in bytes, and seconds."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self.seconds = 0.0
+
+
+@contextlib.contextmanager
+def used() -> Iterator[Used]:
+    """Measure what happens inside: our own peak, as the kernel counts it, and that of our largest child so far.
+
+    The kernel keeps the peak of children for as long as we live, so that it may tell too much and never too little.
+    """
+    found = Used()
+    before, began = psutil.Process().memory_info().rss, time.monotonic()
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the kernel begins its count of our peak anew
+    try:
+        yield found
+    finally:
+        found.seconds = time.monotonic() - began
+        of_children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+        found.bytes = max(_own_peak() - before, 0) + of_children
+
+
+def _own_peak() -> int:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))

@@ -11,7 +11,7 @@ from access import gate_sql, log_sql
 from access.need_to_know import PREDICATE
 from domain.permissions import HOST, SIGHTS, VERBS
 from ledger.schema import DDL_LOCK
-from ledger.sessions import Session
+from ledger.sessions import Session, connect
 
 READER = "ncen_reader"
 """The role in which personal data are read: it may call the functions of `gate`, and has no right on any table."""
@@ -98,6 +98,13 @@ def prepare(session: Session) -> None:
             session.execute(statement.encode())
 
 
+def renew(database_url: str) -> None:
+    """Bring the functions and the matrix of a closed node up to this program; an open node has none."""
+    with connect(database_url) as session:
+        if is_closed(session):
+            prepare(session)
+
+
 RIGHTS = (
     f"GRANT USAGE ON SCHEMA gate TO {READER}",
     f"GRANT EXECUTE ON FUNCTION {', '.join(gate_sql.GRANTED)} TO {READER}",
@@ -153,5 +160,6 @@ def enter_reader(connection: "psycopg.Connection[tuple[object, ...]]") -> None:
         connection.execute(
             sql.SQL("GRANT SELECT ON read.{} TO {}").format(sql.Identifier(str(name)), sql.Identifier(READER))
         )
+    connection.execute("SET plan_cache_mode = auto")  # the gate's own statements are planned once, and not each time
     connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(READER)))
     connection.commit()

@@ -169,6 +169,27 @@ def require_sight(record_id: UUID, kind: str | None) -> None:
         raise NotAllowed("You see the open facts of this record only, and cannot change it or add to it.")
 
 
+def consult(record_ids: Sequence[UUID], purpose: Purpose) -> None:
+    """Log, before it is done, that the caller of a closed node opens these records, all of which they see whole.
+
+    Raises:
+        NotFound: they do not see one of them.
+        NotAllowed: they see open facts of one of them only.
+    """
+    if signing.caller is None:
+        return
+    from access import gate
+    from cli.settings import load
+    from cli.supervisor import database_url
+
+    settings = load()
+    for record_id in record_ids:
+        require_sight(record_id, None)
+    asked = Consulting(role=signing.acting, purpose=purpose).asked(settings)
+    with gate.reader(database_url(settings)) as session:
+        gate.ask(session, _secret(), asked, record_ids, gate.words_of(records=list(record_ids)))
+
+
 def _secret() -> str:
     assert signing.caller is not None  # noqa: S101  # asked on a closed node only
     return signing.caller.secret

@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 
 from cli import output
 from cli.acting import ACTING, Acting
+from cli.consulting import consult
 from cli.output import BadInput, ExitCode
 from cli.verify import opening, proving
 from domain.attribution import Purpose, Role
@@ -27,7 +28,7 @@ MAY_DISCLOSE = frozenset({Role.AUDITOR, Role.LEGAL_OFFICER, Role.SUPERVISOR, Rol
 
 @app.command
 def make(
-    *record_ids: UUID,
+    *record_ids: Annotated[UUID, Parameter(help="Which records.")],
     file: Annotated[Path | None, Parameter(name=("--output", "-o"), help="Where it goes; else it is printed.")] = None,
     opened: Annotated[bool, Parameter(name="--open", help="Let the reader open what names somebody.")] = False,
     without_attribution: Annotated[bool, Parameter(help="Do not show who acted; it stays provable.")] = False,
@@ -43,6 +44,7 @@ def make(
         vault = None
         if opened:
             _require_disclosing(acting, settings)
+            consult(record_ids, acting.purpose or Purpose.PROSECUTION)
             vault = opening(connection, settings)
         signer, proven = proven_in(connection, prover, evidence.lines_of(connection, list(dict.fromkeys(record_ids))))
         made = evidence.bundle(connection, proven, signer.keys, vault=vault, with_attribution=not without_attribution)

@@ -33,6 +33,10 @@ from cli.supervisor import (
     worker_pid_file,
 )
 
+OPEN = (
+    "This node is open: who may read its home acts as --as says. To close it for good, make its first administrator: "
+    "ncen user add USER --role administrator"
+)
 UP_WAIT_S = 420.0  # longer than a PostgreSQL may take to recover
 DOWN_WAIT_S = 180.0
 
@@ -68,10 +72,13 @@ def up(  # noqa: PLR0913  # the flags of one verb
     }
     given = load(node=node, role=role, nats=nats, nats_listen=nats_listen, **paths)
     is_encrypted(given)
+    is_first = not given.file.exists()
     settings = given.named(node=given.node, role=given.role, nats=nats, nats_listen=nats_listen, **paths)
     settings.make_folders()
     if settings.node == NAMELESS:
         say("This node was not given a name (--node FR) and is called XX, for trying out alone.")
+    if is_first:
+        say(OPEN)
     if foreground:
         return Supervisor(settings).run(is_seen=True)
     with locked(settings.run / "up.lock", wait_s=UP_WAIT_S):

@@ -248,11 +248,13 @@ class Supervisor:
 
     def _prepare_tables(self) -> None:
         """Make or upgrade the tables; refuse an unsafe server, and a ledger that is not of this node and these keys."""
+        from access import schema as access
         from exchange import schema
         from ledger.ledger import Ledger
 
         url = database_url(self.settings)
         Ledger.open(url, node=self.settings.node, keys=self.settings.keys, connections=1).close()
+        access.renew(url)
         try:
             schema.prepare(url, node=self.settings.node, role=self.settings.role)
         except ValueError as error:

@@ -62,7 +62,7 @@ def events_page() -> str:
 PERMISSIONS_HEAD = """\
 # Who may what
 
-The permission matrix of a closed node, from `domain/permissions.py`. This page is generated (`python -m docs.generate`);
+The permission matrix of a closed node, from `domain/permissions.py`. This page is made by `python -m docs.generate`;
 a test fails when it has drifted. What it does not name is refused.
 
 ## How far each role sees into personal data

@@ -1,4 +1,4 @@
-"""The processing log: who saw whom, who did what, broken glasses and their review, and a chain that tells of changes."""
+"""The processing log: who saw whom, who did what, broken glasses and their review, and a chain that tells changes."""
 
 from uuid import UUID
 

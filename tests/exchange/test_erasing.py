@@ -1,9 +1,12 @@
 """Erasure reaches every recipient: lines are withdrawn, the notice travels, copies go, and the answer is signed."""
 
+import contextlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from cli.nats_server import EmbeddedNats
 from domain.attribution import Attribution, Purpose, Role
 from domain.event import Erased
 from domain.handling import DataCategory, PremiseReason
@@ -19,6 +22,7 @@ from ledger import certificates, erasure, note
 from ledger.erasure import Eraser
 from tests.exchange.conftest import MakeNode
 from tests.exchange.nodes import LAWYER, now, party, person, premise, seizure
+from tests.exchange.test_network import at_work, serve, until
 from tests.exchange.test_two_nodes import carry, meet
 
 DPO = Attribution(actor="d.po", role=Role.DATA_PROTECTION_OFFICER, purpose=Purpose.ADMINISTRATION, legal_basis="CODE:1")
@@ -198,3 +202,43 @@ def test_who_is_restricted_is_not_exchanged_until_it_is_lifted(two: Two) -> None
     two.xa.do(LiftRestrictionOfPerson(), DPO, two.who)
     two.exchange()
     assert two.xa.reasons(two.to_b, case) == [None, None, None]
+
+
+def test_the_whole_way_over_the_network(make_node: MakeNode, make_nats: Callable[[str], EmbeddedNats]) -> None:
+    xa, xb = make_node("XA"), make_node("XB")
+    nats = make_nats("a")
+    to_b = xa.meet(xb)
+    xb.meet(xa, nats.url)
+    serve(nats, xa, to_b)
+    for node in (xa, xb):
+        node.do(NOMINAL, LAWYER)
+    with at_work((xa, nats.url), (xb, None)):
+        who = xa.do(person("Amina Testeron")).record_id
+        case = xa.do(seizure(parties=(party(who),))).record_id
+        until(lambda: len(xb.reader.record(case)) == 3 and len(xb.reader.record(who)) == 2)
+        until(lambda: xa.receipted(to_b) == len(xa.messages(to_b)))
+        boxed = [
+            bytes(key)
+            for (key,) in xa.session.execute(
+                "SELECT boxed_key FROM exchange.feed_out WHERE record_id = %s AND boxed_key IS NOT NULL", [who]
+            )
+        ]
+        assert boxed
+        assert any(key in stored(nats) for key in boxed), "the control: it lay in the stream"
+        with Eraser.open(xa.url, node="XA", keys=xa.keys) as eraser:
+            eraser.erase(who, "person", ErasureGrounds.UNLAWFUL, DPO)
+        until(lambda: status(xa.url)[0].sending.erasures.confirmed == 1)
+        until(lambda: not any(key in stored(nats) for key in boxed))
+    xb.reader.vault.forget()
+    assert [isinstance(entry.event, Erased) for entry in xb.reader.record(who)] == [False, True, False]
+    assert status(xb.url)[0].receiving.stopped is None
+
+
+def stored(nats: EmbeddedNats) -> bytes:
+    """All bytes in the store of a NATS server."""
+    found = b""
+    for path in nats._place().rglob("*"):
+        with contextlib.suppress(OSError):  # the server removes what it is done with
+            if path.is_file():
+                found += path.read_bytes()
+    return found

@@ -16,7 +16,7 @@ from cli.processes import locked, sync_folder, write_durably
 from cli.restoring import MARK, Restored, Restoring, Wish
 from cli.settings import Settings, load
 
-BEGUN = ("keys", "run", "log", "ncen.toml", "postgres", MARK)
+BEGUN = ("keys", "checkpoints", "run", "log", "ncen.toml", "postgres", MARK)
 """What a home may hold already: keys that were put there, and what an interrupted restore has left."""
 
 
@@ -49,6 +49,7 @@ def restore(
         "erased_again": done.erased_again,
         "opened": done.opened,
         "complete": wish.goal is None,
+        "beyond": done.beyond,
     }
     lines = [
         f"Node {done.node} is restored in {settings.home}: {done.entries} entries, sealed to {done.position}; all fit.",
@@ -58,6 +59,8 @@ def restore(
     ]
     if done.erased_again:
         lines.append(f"{done.erased_again} erasures were carried out again.")
+    if done.beyond:
+        lines.append(f"{done.beyond} entries that the node has signed for are not in this backup.")
     show(data, *lines, "`ncen up` starts it. Make a new backup then, in a new folder.")
     return ExitCode.DONE
 

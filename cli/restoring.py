@@ -5,8 +5,6 @@ at the end; to stop at a ledger position, all is recovered once to learn which t
 that one. What the copy comes to is compared with what the backup's note says the ledger was.
 """
 
-import importlib
-import importlib.util
 import os
 import re
 import shutil
@@ -15,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli import archiving, backed_up
 from cli.backed_up import BASE, WAL, Note
@@ -24,6 +22,9 @@ from cli.postgres import EmbeddedPostgres
 from cli.processes import own_place, server_account, sync_folder, until, write_durably
 from cli.settings import Settings
 from cli.supervisor import DATABASE
+
+if TYPE_CHECKING:
+    from ledger.checkpoints import Signed
 
 MARK = "restoring"
 """A file in the home: while it is there, a restore has not ended and the node must not start."""
@@ -45,6 +46,8 @@ class Restored:
     opened: int
     erased_again: int
     with_keys: bool
+    beyond: int
+    """How many entries more the node's newest signed checkpoint tells of, where its folder was put into the home."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,18 +176,21 @@ class Restoring:
     # -- what it has come to
 
     def _verified(self, server: EmbeddedPostgres) -> Restored:
+        """Verify what came back, and erase again whom the certificates in the keys folder name."""
+        from ledger.erasure import replay
         from ledger.sessions import connect
         from ledger.verify import verify
 
         url = server.dsn(DATABASE)
         with_keys = any(self.settings.keys.glob("*.key"))
-        verdict = verify(url, keys=self.settings.keys if with_keys else None)
+        signed, beyond = self._signed(url) if with_keys else ((), 0)
+        verdict = verify(url, keys=self.settings.keys if with_keys else None, signed=signed)
         if not verdict.is_sound:
             raise VerificationFailed(f"What was restored does not fit what was sealed: {verdict.faults[0]}")
         with connect(url) as session:
             for reached in (self.note.base, self.note.reached)[: 2 if self.wish.goal is None else 1]:
                 self._compare(session, reached.sealed, reached.root)
-        erased = _erase_again(url, self.settings.keys) if with_keys else 0
+        erased = replay(url, self.settings.keys) if with_keys else 0
         return Restored(
             node=self.note.node,
             entries=verdict.entries + verdict.unsealed,
@@ -193,7 +199,24 @@ class Restoring:
             opened=verdict.opened,
             erased_again=erased,
             with_keys=with_keys,
+            beyond=beyond,
         )
+
+    def _signed(self, url: str) -> "tuple[tuple[Signed, ...], int]":
+        """Return the signed checkpoints of what came back, and how many entries the newest one tells of beyond that."""
+        from ledger import checkpoints, schema
+        from ledger.prover import Prover
+        from ledger.sessions import connect
+        from ledger.tree import Tree
+
+        keys = Prover.open(self.settings.keys, node=self.note.node, folder=self.settings.checkpoints).keys
+        with connect(url) as session:
+            schema.prepare_session(session)
+            found, size = checkpoints.find(session, keys, self.settings.checkpoints), Tree(session).size()
+        if found.faults:
+            raise VerificationFailed(str(found.faults[0]))
+        newest = found.newest.size if found.newest is not None else 0
+        return tuple(one for one in found.signed if one.size <= size), max(0, newest - size)
 
     @staticmethod
     def _compare(session: Any, sealed: int, root: str) -> None:  # noqa: ANN401  # a session, imported where it is needed
@@ -204,13 +227,6 @@ class Restoring:
             raise VerificationFailed(f"The backup was made at position {sealed}, and only {tree.size()} came back.")
         if tree.root(sealed).hex() != root:
             raise VerificationFailed(f"The first {sealed} entries are not those of which the backup was made.")
-
-
-def _erase_again(database_url: str, keys: Path) -> int:
-    """Carry out again the erasures that the ledger tells of: the copy may be older than they are."""
-    if importlib.util.find_spec("ledger.erasure") is None:
-        return 0
-    return int(importlib.import_module("ledger.erasure").replay(database_url, keys))
 
 
 def _is_promoted(server: EmbeddedPostgres) -> bool:

@@ -23,14 +23,21 @@ from soak.invented import NODE
 SMALL = {"shared_buffers": "'64MB'", "wal_writer_delay": "'10s'", "max_wal_size": "'512MB'", "min_wal_size": "'80MB'"}
 """A slow WAL writer, so that what is not flushed at the commit is not flushed by chance."""
 DATABASE = "soak"
+MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of our own is made in it
+ROOM_BYTES = 4 << 30
 LOWEST = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
 ROOT = Path(__file__).parents[1]
 
 
 @contextmanager
-def folder() -> Iterator[Path]:
-    """Give a new, short folder that the servers' user can pass, and remove it."""
-    made = Path(tempfile.mkdtemp(prefix="ncen-soak-", dir="/tmp"))  # new, private and short
+def folder(*, in_memory: bool = False) -> Iterator[Path]:
+    """Give a new, short folder that the servers' user can pass, and remove it.
+
+    `in_memory`, where there is room, is for trials that ask nothing of a disk.
+    """
+    is_fast = in_memory and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES
+    above = MEMORY if is_fast else Path("/tmp")  # noqa: S108  # new, private and short
+    made = Path(tempfile.mkdtemp(prefix="ncen-soak-", dir=above))
     if os.geteuid() == 0:
         made.chmod(0o711)
     try:

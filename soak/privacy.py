@@ -21,7 +21,7 @@ DATABASES = ("one", "other")
 def run(plan: Plan) -> Report:
     """Compare pairs for as long as the plan says, then look for the planted leaks."""
     dice = random.Random(plan.seed)
-    with folder() as home, server(home) as running:
+    with folder(in_memory=True) as home, server(home) as running:
         for name in (*DATABASES, "leak_one", "leak_other"):
             running.create_database(name)
         with Twins.open((running.dsn("one"), running.dsn("other")), home / "keys") as twins, many_batches():

@@ -150,7 +150,7 @@ EDITS: dict[str, Callable[[Session, Place], Where]] = {
 def run(plan: Plan) -> Report:
     """Edit, verify and undo for as long as the plan says."""
     dice = random.Random(plan.seed)
-    with folder() as home, server(home) as running:
+    with folder(in_memory=True) as home, server(home) as running:
         url = running.dsn(DATABASE)
         size = _fill(url, home / "keys")
         with connect(url) as session:

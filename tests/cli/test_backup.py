@@ -1,6 +1,7 @@
 """Backup and restore, rehearsed: what was acknowledged comes back, to any position, and a damaged copy is refused."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -23,11 +24,16 @@ from cli.processes import until
 from cli.restore import aim, bring_back
 from cli.restoring import MARK, Restored, Wish
 from cli.settings import Settings, load
+from domain.rights import ErasureGrounds
+from ledger.erasure import Eraser
 from ledger.ledger import Ledger
+from ledger.prover import Prover
 from ledger.sealer import seal_once
 from ledger.sessions import connect
 from ledger.verify import verify
+from soak.place import folder
 from tests.ledger.samples import OFFICER, seizure
+from tests.ledger.test_erasure import CUSTODIAN, person, readable
 
 SMALL = {"shared_buffers": "'32MB'", "max_wal_size": "'128MB'", "min_wal_size": "'32MB'"}
 NODE = "XA"
@@ -51,6 +57,8 @@ class Kept:
     moments: list[datetime] = field(default_factory=list)
     after: set[UUID] = field(default_factory=set)
     """Acknowledged after the last copy."""
+    person: UUID | None = None
+    """On record before the first copy, and erased after the last."""
     homes: Path = Path()
 
     @property
@@ -85,18 +93,26 @@ def recorded(settings: Settings) -> set[UUID]:
 
 
 @pytest.fixture(scope="module")
-def kept(servers_folder: Path) -> Iterator[Kept]:
+def kept() -> Iterator[Kept]:
     """A node that is backed up while it is written to, goes on in three batches, and is backed up again."""
-    settings = load(home=servers_folder / "backed-up", node=NODE)
+    with folder(in_memory=True) as homes:
+        yield from backed_up_twice(homes)
+
+
+def backed_up_twice(homes: Path) -> Iterator[Kept]:
+    settings = load(home=homes / "backed-up", node=NODE)
     settings.make_folders()
     server = EmbeddedPostgres(settings.home / "postgres", settings=SMALL)
     server.start()
     server.create_database("ncen")
     url = server.dsn("ncen")
-    made = Kept(settings, server, servers_folder / "backup", servers_folder / "keys.tar", homes=servers_folder)
+    made = Kept(settings, server, homes / "backup", homes / "keys.tar", homes=homes)
     with Ledger.open(url, node=NODE, keys=settings.keys) as ledger, connect(url) as session:
         made.before = record(ledger, 30)
+        made.person = ledger.execute(ledger.new_id(), person("Xaverius Quackenbosch"), OFFICER).record_id
+        made.before.add(made.person)
         seal_once(session)
+        assert Prover.open(settings.keys, node=NODE, folder=settings.checkpoints).look(session).is_sound
         stop = threading.Event()
         meanwhile: list[UUID] = []
 
@@ -124,6 +140,9 @@ def kept(servers_folder: Path) -> Iterator[Kept]:
         assert not is_new
         backup.keep_keys(settings.keys, made.keys)
         made.after = record(ledger, 5)
+        while seal_once(session):
+            pass
+        assert Prover.open(settings.keys, node=NODE, folder=settings.checkpoints).look(session).is_sound
     yield made
     server.stop()
 
@@ -244,12 +263,39 @@ def test_a_backup_that_comes_to_another_ledger_than_was_copied_is_refused(kept: 
         pytest.raises(VerificationFailed, match="not those of which"),
     ):
         kept.restore()
-    longer = msgspec.structs.replace(note.reached, sealed=note.reached.sealed + 1_000)
-    with (
-        noted(kept, msgspec.structs.replace(note, reached=longer)),
-        pytest.raises(VerificationFailed, match="came back"),
-    ):
-        kept.restore()
+
+
+def put_in(home: Settings, kept: Kept) -> None:
+    """Put the old home's keys and signed checkpoints into a new one, as one would from their own copies."""
+    home.make_folders()
+    for name in ("keys", "checkpoints"):
+        shutil.copytree(kept.settings.home / name, home.home / name, dirs_exist_ok=True)
+
+
+def test_erasures_that_came_after_the_backup_are_carried_out_again_before_the_node_opens(kept: Kept) -> None:
+    assert kept.person is not None
+    home, before = kept.restore()
+    assert before.erased_again == 0
+    with running(home) as server, Ledger.open(server.dsn("ncen"), node=NODE, keys=home.keys) as ledger:
+        assert all(readable(ledger, kept.person)), "the keys of then open it"
+    with Eraser.open(kept.server.dsn("ncen"), node=NODE, keys=kept.settings.keys) as eraser:
+        eraser.erase(kept.person, "person", ErasureGrounds.RETENTION_EXPIRED, CUSTODIAN)
+    home = kept.new_home
+    put_in(home, kept)
+    done = bring_back(home, Wish(kept.folder))
+    assert done.erased_again == 1
+    assert done.beyond > 0, "the newest signed checkpoint speaks of what is not in the backup"
+    with running(home) as server, Ledger.open(server.dsn("ncen"), node=NODE, keys=home.keys) as ledger:
+        assert readable(ledger, kept.person) == [True, False, True], "what was said of the person is gone again"
+
+
+def test_a_restore_goes_by_the_signed_checkpoints(kept: Kept) -> None:
+    home = kept.new_home
+    put_in(home, kept)
+    (note,) = home.checkpoints.glob("newest.note")
+    with flipped(note), pytest.raises(VerificationFailed, match="does not hold"):
+        bring_back(home, Wish(kept.folder))
+    assert (home.home / MARK).exists(), "the node stays closed"
 
 
 def ncen(home: Path, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -280,14 +326,16 @@ def test_an_interrupted_restore_keeps_the_node_closed_and_is_said_again(kept: Ke
     assert kept.before <= recorded(home)
 
 
-def test_what_is_not_archived_any_more_asks_for_a_new_backup(kept: Kept, tmp_path: Path) -> None:
+def test_what_is_not_archived_any_more_asks_for_a_new_backup(kept: Kept) -> None:
+    aside = kept.homes / "aside"
+    aside.mkdir()
     archive = kept.server.place / archiving.ARCHIVE
     wal = kept.folder / "wal"
     newest = max(archive.glob("*.gz"))
-    moved = [path.rename(tmp_path / f"{path.parent.name}-{path.name}") for path in (newest,)]
+    moved = [path.rename(aside / f"{path.parent.name}-{path.name}") for path in (newest,)]
     in_wal = wal / newest.name
     if in_wal.exists():
-        moved.append(in_wal.rename(tmp_path / f"wal-{newest.name}"))
+        moved.append(in_wal.rename(aside / f"wal-{newest.name}"))
     with Ledger.open(kept.server.dsn("ncen"), node=NODE, keys=kept.settings.keys) as ledger:
         record(ledger, 1)
     with pytest.raises(Failure, match="make a new backup"):

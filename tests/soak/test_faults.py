@@ -52,7 +52,7 @@ needs_strace = pytest.mark.skipif(traces() is not None, reason=str(traces()))
 @pytest.fixture(scope="module")
 def running() -> Iterator[EmbeddedPostgres]:
     """A server of these tests alone: they kill and damage it."""
-    with folder() as home, server(home) as made:
+    with folder(in_memory=True) as home, server(home) as made:
         yield made
 
 

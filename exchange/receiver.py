@@ -28,6 +28,9 @@ REQUEST_LINES = 500
 REQUEST_EXPIRES_S = 5
 REQUEST_BYTES = MOST_LINE_BYTES + 64 * 1024
 MOST_BATCH_BYTES = 32 * 1024 * 1024
+MOST_QUEUED_BYTES = 2 * REQUESTS * REQUEST_BYTES
+"""Twice what the requests allow: a server that sends more sends it unasked, and what is dropped is asked for again."""
+LONGEST_NUMBER = 18
 ASK_S = 0.01
 PAUSE_S = 0.25
 """After an answer that there is nothing to be had: no stream, no consumer."""
@@ -51,6 +54,7 @@ class Receiver:
         self._peer = peer
         self._tls = tls
         self._queue: asyncio.Queue[Msg] = asyncio.Queue()
+        self._queued_bytes = 0
         self._due = 0
         self._heard_at = 0.0
         self._asked_at = -ASK_AGAIN_S
@@ -62,7 +66,7 @@ class Receiver:
         prefix = inbox_of(self._own.node)
         client = await jetstream.connect(self._peer.nats_url or "", key, inbox_prefix=prefix, tls=self._tls)
         try:
-            await client.subscribe(f"{prefix}.d.0", cb=self._on_message, pending_bytes_limit=-1)
+            await client.subscribe(f"{prefix}.d.0", cb=self._on_message, pending_bytes_limit=MOST_QUEUED_BYTES)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._keep_asking(client))
                 tasks.create_task(self._keep_receipting(client))
@@ -80,10 +84,12 @@ class Receiver:
         status = headers.get("Status")
         if status is None:
             self._due -= 1
-            self._queue.put_nowait(message)
+            if self._queued_bytes + len(message.data) <= MOST_QUEUED_BYTES:
+                self._queued_bytes += len(message.data)
+                self._queue.put_nowait(message)
         elif status in _ENDED:
             left = headers.get("Nats-Pending-Messages", "")
-            self._due -= int(left) if left.isdigit() else REQUEST_LINES
+            self._due -= _number(left) if left.isdigit() else REQUEST_LINES
         elif status in _NOTHING_THERE:
             await asyncio.sleep(PAUSE_S)
             self._due = 0
@@ -140,9 +146,11 @@ class Receiver:
     async def _next(self) -> Msg | None:
         """The next message, or None after a while without one."""
         try:
-            return await asyncio.wait_for(self._queue.get(), ASK_AGAIN_S)
+            message = await asyncio.wait_for(self._queue.get(), ASK_AGAIN_S)
         except TimeoutError:
             return None
+        self._queued_bytes -= len(message.data)
+        return message
 
     async def _take(self, batch: list[bytes], first: int) -> int:
         """Have a batch recorded, or wait while the feed is stopped; returns the number then reached."""
@@ -177,7 +185,12 @@ def _json(standing: Standing) -> bytes:
 def _sequence(message: Msg) -> int:
     """The stream's sequence of a message, from $JS.ACK.stream.consumer.delivered.sequence…; 0 where it has none."""
     parts = (message.reply or "").split(".")
-    return int(parts[5]) if len(parts) == 9 and parts[5].isdigit() else 0
+    return _number(parts[5]) if len(parts) == 9 else 0
+
+
+def _number(text: str) -> int:
+    """A number that a server told; 0 where it told none, or one that no stream can reach."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER else 0
 
 
 def _ends_batch(raw: bytes) -> bool:

@@ -1,15 +1,18 @@
 """Hostile batches, entries and receipts through the doors of the exchange: refused or set aside, never recorded."""
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
 import pytest
+from nats.aio.msg import Msg
 
 from exchange import checkpoint, envelope, premises
 from exchange.acceptance import Fault, accept
 from exchange.envelope import Core, Malformed, decode_core, decode_line
 from exchange.inbox import Stopped, resume
 from exchange.outbox import MOST_LINES
+from exchange.receiver import MOST_QUEUED_BYTES, Receiver, _number
 from exchange.relay import REFUSED, Relay
 from exchange.verifying import Mismatch, verify
 from ledger.leaf import leaf_bytes, leaf_hash
@@ -189,3 +192,16 @@ def test_no_reader_of_the_wire_raises_anything_but_its_own_answer(raw: bytes) ->
     text = raw.decode("latin-1")
     with pytest.raises(Malformed):
         checkpoint.read(text, origin="XA", recipient="XB", key=good.KEY.public_key())
+
+
+def test_a_server_that_sends_without_being_asked_does_not_fill_our_memory() -> None:
+    receiver = Receiver(None, None, None, None)  # type: ignore[arg-type]  # nothing but its queue is asked
+    flood = Msg(_client=None, subject="x", data=bytes(1_000_000))  # type: ignore[arg-type]  # it is not answered
+
+    async def pour() -> int:
+        for _ in range(100):
+            await receiver._on_message(flood)
+        return receiver._queue.qsize()
+
+    assert asyncio.run(pour()) == MOST_QUEUED_BYTES // 1_000_000
+    assert _number("\u00b2") == _number("9" * 5_000) == 0

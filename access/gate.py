@@ -87,13 +87,13 @@ def words_of(**told: Any) -> str:  # noqa: ANN401  # whatever a verb was asked w
 
 
 def ask(session: Session, secret: str, asked: Asked, records: Sequence[UUID], args: str) -> Ticket:
-    """Commit a ticket in the processing log, flushed to disk before anything is opened.
+    """Commit a ticket in the processing log, flushed to disk before anything is opened: one statement, one commit.
 
     Raises:
         Withheld: the caller may not ask this.
         psycopg.Error: the log takes no line; then nothing is opened.
     """
-    with answered(), session.transaction():
+    with answered():
         row = session.execute(
             "SELECT ticket, nonce FROM gate.ask(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
@@ -108,6 +108,7 @@ def ask(session: Session, secret: str, asked: Asked, records: Sequence[UUID], ar
                 args,
                 asked.breaks,
             ],
+            prepare=True,
         ).fetchone()
     assert row is not None  # noqa: S101  # the function has one row
     return Ticket(secret=secret, ticket=row[0], nonce=row[1], args=args)
@@ -115,7 +116,7 @@ def ask(session: Session, secret: str, asked: Asked, records: Sequence[UUID], ar
 
 def shown(session: Session, ticket: Ticket, records: Sequence[UUID]) -> None:
     """Commit which ids a search is about to show."""
-    with answered(), session.transaction():
+    with answered():
         session.execute("SELECT gate.shown(%s, %s, %s)", [ticket.secret, ticket.ticket, list(records)])
 
 

@@ -60,9 +60,14 @@ _UNSEALED = """
     SELECT e.record_id, e.version, f.is_behind
     FROM ledger.entry e, LATERAL (SELECT (e.xid, e.ordinal) <= (%s::xid8, %s) AS is_behind,
                                          e.xid >= pg_snapshot_xmax(pg_current_snapshot()) AS is_ahead) AS f
-    WHERE (f.is_behind OR f.is_ahead) AND (e.xid, e.ordinal) > (%s::xid8, %s)
+    WHERE (f.is_behind OR f.is_ahead)
       AND NOT EXISTS (SELECT FROM ledger.sealed s WHERE s.record_id = e.record_id AND s.version = e.version)
     ORDER BY e.xid, e.ordinal LIMIT 1000
+"""
+_UNSEALED_SINCE = _UNSEALED.replace("WHERE (f.is", "WHERE (e.xid, e.ordinal) > (%s::xid8, %s) AND (f.is")
+_WAITING = """
+    SELECT count(*), count(*) FILTER (WHERE e.xid >= pg_snapshot_xmax(pg_current_snapshot()))
+    FROM ledger.entry e WHERE (e.xid, e.ordinal) > (%s::xid8, %s)
 """
 _COUNT = "SELECT (SELECT count(*) FROM ledger.entry) - (SELECT count(*) FROM ledger.sealed)"
 _COUNT_SINCE = """
@@ -128,6 +133,7 @@ class _Verifying:
         self._due = deque(sorted(signed, key=lambda one: one.size))
         self._signed = max((one.size for one in signed), default=0)
         self._fitted = 0
+        self._is_right = True
         self._misfit: Signed | None = None
         self._anchor = since
 
@@ -153,6 +159,7 @@ class _Verifying:
         yield from self._of_anchor()
         position = self._since
         for stretch in Recomputing(self._connection, position, self._beginnings).stretches():
+            self._is_right = self._is_right and not stretch.faults
             yield from stretch.faults
             yield from self._of_subtrees(self._extend(stretch.leaves))
             if self._vault is not None:
@@ -263,7 +270,13 @@ class _Verifying:
         self._unsealed = max(0, row[0]) if row is not None else 0
         if not self._is_same_system:
             return  # restored, and not yet taken up by the sealer: its transaction numbers say nothing here
-        for record_id, version, is_behind in self._cursor.execute(_UNSEALED, [*reached, *self._looked_at()]).fetchall():
+        if self._since:
+            found = self._cursor.execute(_UNSEALED_SINCE, [*reached, *self._looked_at()])
+        elif self._is_right and self._cursor.execute(_WAITING, reached).fetchone() == (self._unsealed, 0):
+            return  # each sealed line was seen, and what is not sealed waits behind them
+        else:
+            found = self._cursor.execute(_UNSEALED, reached)
+        for record_id, version, is_behind in found.fetchall():
             what = "was put in behind the sealer" if is_behind else "claims a transaction that has not been yet"
             yield Fault(None, record_id, version, f"it {what}, and is not sealed.")
 

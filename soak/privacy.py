@@ -38,7 +38,7 @@ def _compare(plan: Plan, dice: random.Random, twins: Twins) -> tuple[int, int, i
     pairs = lines = differing = 0
     plan.begin()
     while plan.goes_on(pairs):
-        for _ in range(min(TOGETHER, (plan.rounds or TOGETHER) - pairs) or 1):
+        for _ in range(TOGETHER if plan.rounds is None else min(TOGETHER, plan.rounds - pairs)):
             twins.live(dice.getrandbits(60), (_personal(dice), _personal(dice)))
             pairs += 1
         mine, others = twins.news()

@@ -37,6 +37,12 @@ def test_a_short_soak_loses_nothing_and_its_controls_hold(profile: str) -> None:
     assert done.acknowledged > 0
 
 
+def test_without_a_number_of_rounds_pairs_are_compared_until_the_time_is_up() -> None:
+    done = privacy.run(Plan(seed=7, seconds=4))
+    assert done.passed
+    assert done.rounds > 10
+
+
 def test_power_cuts_lose_nothing_and_careless_servers_lose() -> None:
     try:
         power.require()

@@ -6,6 +6,7 @@ next verb can be given it; long answers go on where the last one ended (`--after
 
 # ruff: noqa: D417  # a flag is described where it is declared: in the docstring or beside its type; cyclopts reads both
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 FILTERS = Group("Filters: all of them must hold", sort_key=1)
 PAGE = Group("How much, and as of when", sort_key=2)
 LIMIT = 20
+FIELD = re.compile(r"[A-Za-z][A-Za-z_-]{0,39}")  # whatever else is typed may be a name, and no message repeats it
 
 Words = Annotated[str | None, Parameter(name="TEXT", help="Words that were written of it.")]
 
@@ -106,7 +108,7 @@ def where(conditions: list[str] | None) -> dict[str, list[str]]:
     told: dict[str, list[str]] = {}
     for condition in conditions or ():
         field, equals, values = condition.partition("=")
-        if not equals or not field or not values:
+        if not equals or not values or not FIELD.fullmatch(field.strip()):
             raise Misused("--where is told as FIELD=VALUE, such as section=drugs.")
         told.setdefault(field.strip().replace("-", "_"), []).extend(value.strip() for value in values.split(","))
     return told

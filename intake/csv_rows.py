@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from intake.mapping import File
-from intake.rows import MOST_COLUMNS, SURROGATE, Row, Unreadable, fitted, named_columns, tidy
+from intake.rows import MOST_COLUMNS, SURROGATE, Row, Unreadable, fitted, named_columns, shown, tidy
 
 LONGEST_LINE = 1_000_000
 LONGEST_ROW = 8_000_000
@@ -153,5 +153,5 @@ def _encoding(file: BinaryIO, stated: str | None) -> str:
         name = codecs.lookup(stated).name
         "".encode(name)
     except (LookupError, ValueError):
-        raise Unreadable(f"There is no encoding `{stated}`: state another in [file] of the mapping.") from None
+        raise Unreadable(f"There is no encoding `{shown(stated)}`: state another in [file] of the mapping.") from None
     return "utf-8-sig" if name == "utf-8" else name

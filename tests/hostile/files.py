@@ -77,16 +77,13 @@ CSV = [
         "no UTF-8 in the header", lambda: csv(row()).encode().replace(b"office", b"\xff\xfeice"), "header is not text"
     ),
     Case("a line without an end", lambda: csv(row(words="x" * 1_100_000)), "Line 2 is longer"),
-    Case(
-        "a row over a million lines", lambda: csv(row(words='"' + "a\n" * 4_200_000)), "longer than any row|quotation"
-    ),
     Case("five thousand columns", lambda: ",".join(["c"] * 5_000), "more than 4000 columns"),
     Case("UTF-16 with half a character", lambda: utf16(csv(row())) + b"x", "not text in"),
     Case("UTF-32 beyond all characters", lambda: b"\xff\xfe\0\0" + b"\xff\xff\xff\x7f" * 9, "not text in"),
     Case("a file that is empty", lambda: b"", "has no column `"),
     Case("a program", lambda: b"\x7fELF\x02\x01\x01" + bytes(2_000), "header is not text"),
     Case("NUL in a cell", lambda: csv(row(words="a\0b")), "line 2, row: The row holds a NUL", REFUSED),
-    Case("overlong UTF-8", lambda: csv(row()).encode() + b"2,\xc0\x80,,,,,,\n", "line 3, row: .*encoding", REFUSED),
+    Case("overlong UTF-8", lambda: csv().encode() + b"2,\xc0\x80,,,,,,\n", "line 2, row: .*encoding", REFUSED),
     Case(
         "a surrogate in UTF-8", lambda: csv().encode() + b"2,\xed\xa0\x80,,,,,,\n", "line 2, row: .*encoding", REFUSED
     ),

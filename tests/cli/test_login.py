@@ -30,6 +30,7 @@ def ncen(tmp_path: Path, database_url: str) -> Iterator[Closed]:
 
 def test_an_open_node_asks_nobody_and_says_so(ncen: Closed) -> None:
     assert ncen.tells("whoami")["open"]
+    ncen.does(*SEIZURE, user="officer-1")  # and by then the tables are there
     ncen.does("search")
     assert "first administrator" in ncen.fails(ExitCode.USAGE, "login", "boss", text="x\n")
 

@@ -106,7 +106,8 @@ def test_a_number_keeps_its_colons_when_what_follows_is_no_country() -> None:
 
 
 def test_a_flag_is_named_as_it_is_typed() -> None:
-    told = {"office": "not an office!", "place": {"country": "CO"}, "occurred_on": date(2024, 5, 1), "goods": []}
+    told = {"office": "not an office!", "place": {"country": "CO"}, "occurred_on": date(2024, 5, 1)}
+    told["goods"] = [{"section": "drugs"}]
     with pytest.raises(Misused, match=r"^--office does not fit: expected is customs office, such as COBOG1\.$"):
         asking.from_flags(told, RecordSeizure, FLAGS)
 

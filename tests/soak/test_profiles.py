@@ -38,7 +38,7 @@ def test_a_short_soak_loses_nothing_and_its_controls_hold(profile: str) -> None:
 
 
 def test_without_a_number_of_rounds_pairs_are_compared_until_the_time_is_up() -> None:
-    done = privacy.run(Plan(seed=7, seconds=4))
+    done = privacy.run(Plan(seed=7, seconds=6))
     assert done.passed
     assert done.rounds > 10
 

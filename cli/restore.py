@@ -49,6 +49,7 @@ def restore(
         "erased_again": done.erased_again,
         "opened": done.opened,
         "complete": wish.goal is None,
+        "unreadable": done.unreadable,
         "beyond": done.beyond,
     }
     lines = [
@@ -59,6 +60,11 @@ def restore(
     ]
     if done.erased_again:
         lines.append(f"{done.erased_again} erasures were carried out again.")
+    if done.unreadable:
+        lines.append(
+            f"{done.unreadable} keys of persons open no more: their epoch ended after this backup was made, so that "
+            "what they seal is lost here. A backup made since the last `ncen vault rotate` brings it back."
+        )
     if done.beyond:
         lines.append(f"{done.beyond} entries that the node has signed for are not in this backup.")
     show(data, *lines, "`ncen up` starts it. Make a new backup then, in a new folder.")

@@ -46,6 +46,8 @@ class Restored:
     opened: int
     erased_again: int
     with_keys: bool
+    unreadable: int
+    """How many keys of persons open no more, because their epoch ended after the backup was made."""
     beyond: int
     """How many entries more the node's newest signed checkpoint tells of, where its folder was put into the home."""
 
@@ -177,6 +179,7 @@ class Restoring:
 
     def _verified(self, server: EmbeddedPostgres) -> Restored:
         """Verify what came back, and erase again whom the certificates in the keys folder name."""
+        from ledger import epochs
         from ledger.erasure import replay
         from ledger.sessions import connect
         from ledger.verify import verify
@@ -199,6 +202,7 @@ class Restoring:
             opened=verdict.opened,
             erased_again=erased,
             with_keys=with_keys,
+            unreadable=epochs.standing(url, self.settings.keys).lost if with_keys else 0,
             beyond=beyond,
         )
 

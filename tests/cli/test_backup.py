@@ -289,6 +289,17 @@ def test_erasures_that_came_after_the_backup_are_carried_out_again_before_the_no
         assert readable(ledger, kept.person) == [True, False, True], "what was said of the person is gone again"
 
 
+def test_what_a_later_rotation_has_made_unreadable_is_said(kept: Kept) -> None:
+    home = kept.new_home
+    put_in(home, kept)
+    (home.keys / "epoch-1.key").rename(home.keys / "epoch-2.key")
+    (home.keys / "epoch-2.key").write_bytes(bytes(range(32)))
+    done = bring_back(home, Wish(kept.folder))
+    assert done.unreadable > 0
+    assert done.opened == 0
+    assert kept.restore()[1].unreadable == 0
+
+
 def test_a_restore_goes_by_the_signed_checkpoints(kept: Kept) -> None:
     home = kept.new_home
     put_in(home, kept)

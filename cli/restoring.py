@@ -5,11 +5,13 @@ at the end; to stop at a ledger position, all is recovered once to learn which t
 that one. What the copy comes to is compared with what the backup's note says the ledger was.
 """
 
+import gzip
 import os
 import re
 import shutil
 import tarfile
 import tempfile
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +33,7 @@ MARK = "restoring"
 RECOVERED_WITHIN_S = 24 * 3600.0
 KEY_NAME = re.compile(r"^[\w.-]{1,80}(/[\w.-]{1,80}){0,3}$")
 MOST_KEY_BYTES = 1 << 20
+AT_ONCE_BYTES = 1 << 20
 NOT_REACHED = "recovery ended before configured recovery target was reached"
 TOO_EARLY = "requested recovery stop point is before consistent recovery point"
 
@@ -157,7 +160,7 @@ class Restoring:
         for source in (self.wish.folder / WAL, self.wish.archive):
             for path in archiving.kept(source).values() if source is not None else ():
                 if not (fetched / path.name).exists():
-                    shutil.copyfile(path, fetched / path.name)
+                    _copy_whole(path, fetched / path.name)
         names = {*archiving.kept(fetched), *(path.name for path in (self.wish.folder / BASE / "pg_wal").iterdir())}
         gap = archiving.missing(self.note.first_wal, self.note.last_wal, names)
         if gap is not None:
@@ -231,6 +234,19 @@ class Restoring:
             raise VerificationFailed(f"The backup was made at position {sealed}, and only {tree.size()} came back.")
         if tree.root(sealed).hex() != root:
             raise VerificationFailed(f"The first {sealed} entries are not those of which the backup was made.")
+
+
+def _copy_whole(segment: Path, to: Path) -> None:
+    """Copy a segment that can be unpacked: the server would take a damaged one for the end of the log."""
+    shutil.copyfile(segment, to)
+    try:
+        with gzip.open(to) as packed:
+            while packed.read(AT_ONCE_BYTES):
+                pass
+    except (OSError, EOFError, zlib.error):
+        raise VerificationFailed(
+            f"The segment {segment.name} of the write-ahead log is damaged; take another copy."
+        ) from None
 
 
 def _is_promoted(server: EmbeddedPostgres) -> bool:

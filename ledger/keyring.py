@@ -9,7 +9,6 @@ at work: the newest is used for what is new, whatever it was when the folder was
 import os
 import re
 import secrets
-import tempfile
 import time
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from ledger.errors import NotFound, Unsafe
 from ledger.key_provider import InFiles, provider_of
+from ledger.whole_file import flush_folder, make_whole
 
 KEY_BYTES = 32
 WRAPPED = ".wrapped"
@@ -101,7 +101,7 @@ class Keyring:
                 _secret(self.folder / f"epoch-{epoch}.key")
             else:
                 wrapped = self._provider.wrap(epoch, secrets.token_bytes(KEY_BYTES))
-                if not _make(self.folder / f"epoch-{epoch}{WRAPPED}", wrapped):
+                if not make_whole(self.folder / f"epoch-{epoch}{WRAPPED}", wrapped):
                     self._provider.destroy(wrapped)  # another process was first
         self._look()
 
@@ -116,7 +116,7 @@ class Keyring:
                 file.flush()
                 os.fsync(file.fileno())
             path.unlink(missing_ok=True)
-            _flush_folder(self.folder)
+            flush_folder(self.folder)
         self._look()
 
     def epoch_file(self, epoch: int) -> Path:
@@ -143,7 +143,7 @@ class Keyring:
 def _secret(path: Path) -> bytes:
     """Read a secret of 32 random bytes, or make it: whole, flushed, and never in place of one that exists."""
     if not path.exists():
-        _make(path, secrets.token_bytes(KEY_BYTES))
+        make_whole(path, secrets.token_bytes(KEY_BYTES))
     secret = _read(path)
     if len(secret) != KEY_BYTES:
         raise Unsafe(f"{path} is not a whole key: restore it from its copy.")
@@ -154,29 +154,3 @@ def _read(path: Path) -> bytes:
     if path.stat().st_mode & 0o077:
         raise Unsafe(f"Others may read {path}: give it to its owner alone (chmod 600), and think of it as known.")
     return path.read_bytes()
-
-
-def _make(path: Path, content: bytes) -> bool:
-    """Write a file whole, flushed, unless it is there; return whether it was made."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")  # 0600 by mkstemp
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(name, path)  # fails when another process was first
-        except FileExistsError:
-            return False
-    finally:
-        Path(name).unlink()
-    _flush_folder(path.parent)
-    return True
-
-
-def _flush_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -5,22 +5,48 @@ A new file is for its owner alone (0600).
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file in place of what is there."""
+    with _written_beside(path, content) as fresh:
+        fresh.replace(path)
+    flush_folder(path.parent)
+
+
+def make_whole(path: Path, content: bytes) -> bool:
+    """Write a file unless it is there; return whether it was made. Of several who make it at once, one does."""
+    with _written_beside(path, content) as fresh:
+        try:
+            os.link(fresh, path)  # fails when another process was first
+        except FileExistsError:
+            return False
+    flush_folder(path.parent)
+    return True
+
+
+def flush_folder(path: Path) -> None:
+    """Make what was added to a folder or taken from it last."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def _written_beside(path: Path, content: bytes) -> Iterator[Path]:
+    """A flushed file of this content beside a path, under a name of its own, which goes away at the end."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")  # 0600 by mkstemp
+    fresh = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
+        yield fresh
     finally:
-        Path(name).unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        fresh.unlink(missing_ok=True)

@@ -8,19 +8,18 @@ import pytest
 from psycopg import errors
 
 from cli.postgres import wheel_bin
-from ledger import checkpoint, checkpoints, leaf, merkle
+from ledger import checkpoint, checkpoints, merkle
 from ledger.checkpoint import NotCheckpoint
-from ledger.clock import to_us
 from ledger.keyring import Keyring
 from ledger.ledger import Asked, Ledger
 from ledger.prover import Prover
 from ledger.sealer import seal_once
 from ledger.sessions import Session, connect
 from ledger.verdict import Verdict
+from tests.ledger.forging import AT, forge_leaf
 from tests.ledger.samples import OFFICER, more_goods, seizure
 
 TABLES = ("entry", "sealed", "subtree", "numbering", "checkpoint", "fault")
-_AT = "WHERE (record_id, version) = (SELECT record_id, version FROM ledger.sealed WHERE position = %s)"
 
 
 @pytest.fixture
@@ -57,22 +56,7 @@ def sizes(session: Session) -> list[int]:
 
 def forge(session: Session, position: int) -> None:
     """Edit a body, and compute leaf, tree and state anew over everything: what a database administrator can do."""
-    row = session.execute(
-        f"""UPDATE ledger.entry SET body = set_byte(body, 20, 65) {_AT}
-            RETURNING record_id, version, recorded_at, node, name, personal, body, attribution, attribution_salt""",
-        [position],
-    ).fetchone()
-    assert row is not None
-    header = leaf.header(
-        record_id=row[0],
-        version=row[1],
-        recorded_at_us=to_us(row[2]),
-        node=row[3],
-        name=row[4],
-        is_personal=row[5],
-    )
-    forged = leaf.leaf_hash(leaf.leaf_bytes(header, row[6], leaf.attribution_hash(row[8], row[7])))
-    session.execute("UPDATE ledger.sealed SET leaf = %s WHERE position = %s", [forged, position])
+    forge_leaf(session, position)
     recompute_tree(session)
 
 
@@ -128,13 +112,13 @@ def test_checkpoints_are_only_ever_added(session: Session, prover: Prover, ledge
 Change = Callable[[Session], object]
 IN_TAIL: dict[str, tuple[Change, int, str]] = {
     "edited row": (
-        lambda s: s.execute(f"UPDATE ledger.entry SET body = set_byte(body, 20, 65) {_AT}".encode(), [460]),
+        lambda s: s.execute(f"UPDATE ledger.entry SET body = set_byte(body, 20, 65) {AT}".encode(), [460]),
         460,
         "not what was sealed",
     ),
     "re-dated row": (
         lambda s: s.execute(
-            f"UPDATE ledger.entry SET recorded_at = recorded_at - '1 day'::interval {_AT}".encode(), [455]
+            f"UPDATE ledger.entry SET recorded_at = recorded_at - '1 day'::interval {AT}".encode(), [455]
         ),
         455,
         "not what was sealed",
@@ -149,7 +133,7 @@ IN_TAIL: dict[str, tuple[Change, int, str]] = {
         452,
         "not what was sealed",
     ),
-    "deleted row": (lambda s: s.execute(f"DELETE FROM ledger.entry {_AT}".encode(), [458]), 458, "is gone"),
+    "deleted row": (lambda s: s.execute(f"DELETE FROM ledger.entry {AT}".encode(), [458]), 458, "is gone"),
     "deleted tail": (lambda s: cut_off(s, 440), 441, "cut off, or this is an older copy"),
     "deleted tail and grown again": (lambda s: forge(s, 445), 401, "not the one that was signed for"),
 }
@@ -186,7 +170,7 @@ def test_what_is_done_to_the_tail_is_found_by_the_next_look(
 
 
 def test_edited_row_before_the_tail_is_found_by_the_full_run(looked: Session, prover: Prover) -> None:
-    looked.execute(f"UPDATE ledger.entry SET body = set_byte(body, 20, 65) {_AT}".encode(), [123])
+    looked.execute(f"UPDATE ledger.entry SET body = set_byte(body, 20, 65) {AT}".encode(), [123])
     assert prover.look(looked).is_sound, "the tail does not read it"
     verdict = prover.look_at_all(looked)
     assert [fault.position for fault in verdict.faults] == [123]

@@ -6,12 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from ledger import leaf, merkle
-from ledger.clock import to_us
+from ledger import merkle
 from ledger.ledger import Asked, Ledger, Reader
 from ledger.sealer import seal_once
 from ledger.sessions import Session
 from ledger.verify import Verdict, verify
+from tests.ledger.forging import AT, forge_leaf
 from tests.ledger.samples import OFFICER, more_goods, seizure
 
 COUNT = 600
@@ -45,65 +45,63 @@ def _place(session: Session, position: int) -> tuple[UUID, int]:
     return row[0], row[1]
 
 
-_AT = "WHERE (record_id, version) = (SELECT record_id, version FROM ledger.sealed WHERE position = %s)"
-
 Rewrite = Callable[[Session], object]
 EDITS: dict[str, tuple[Rewrite, int | None, str]] = {
     "edited body": (
-        lambda s: s.execute(f"UPDATE ledger.entry SET body = set_byte(body, 20, 65) {_AT}", [123]),
+        lambda s: s.execute(f"UPDATE ledger.entry SET body = set_byte(body, 20, 65) {AT}", [123]),
         123,
         "not what was sealed",
     ),
     "re-dated": (
-        lambda s: s.execute(f"UPDATE ledger.entry SET recorded_at = recorded_at - interval '1 day' {_AT}", [77]),
+        lambda s: s.execute(f"UPDATE ledger.entry SET recorded_at = recorded_at - interval '1 day' {AT}", [77]),
         77,
         "not what was sealed",
     ),
     "re-dated by a microsecond": (
-        lambda s: s.execute(f"UPDATE ledger.entry SET recorded_at = recorded_at + interval '1 us' {_AT}", [78]),
+        lambda s: s.execute(f"UPDATE ledger.entry SET recorded_at = recorded_at + interval '1 us' {AT}", [78]),
         78,
         "not what was sealed",
     ),
     "renamed event": (
-        lambda s: s.execute(f"UPDATE ledger.entry SET name = 'seizure.submitted' {_AT}", [5]),
+        lambda s: s.execute(f"UPDATE ledger.entry SET name = 'seizure.submitted' {AT}", [5]),
         5,
         "not what was sealed",
     ),
-    "other node": (lambda s: s.execute(f"UPDATE ledger.entry SET node = 'BE' {_AT}", [5]), 5, "not what was sealed"),
+    "other node": (lambda s: s.execute(f"UPDATE ledger.entry SET node = 'BE' {AT}", [5]), 5, "not what was sealed"),
     "name beyond words": (
-        lambda s: s.execute(f"UPDATE ledger.entry SET name = repeat('\u00e9', 300) {_AT}", [6]),
+        lambda s: s.execute(f"UPDATE ledger.entry SET name = repeat('\u00e9', 300) {AT}", [6]),
         6,
         "not what was sealed",
     ),
     "time beyond time": (
-        lambda s: s.execute(f"UPDATE ledger.entry SET recorded_at = 'infinity' {_AT}", [7]),
+        lambda s: s.execute(f"UPDATE ledger.entry SET recorded_at = 'infinity' {AT}", [7]),
         7,
         "not what was sealed",
     ),
     "no longer personal": (
-        lambda s: s.execute(f"UPDATE ledger.entry SET personal = NOT personal {_AT}", [550]),
+        lambda s: s.execute(f"UPDATE ledger.entry SET personal = NOT personal {AT}", [550]),
         550,
         "not what was sealed",
     ),
     "changed attribution": (
-        lambda s: s.execute(f"UPDATE ledger.entry SET attribution = set_byte(attribution, 20, 66) {_AT}", [400]),
+        lambda s: s.execute(f"UPDATE ledger.entry SET attribution = set_byte(attribution, 20, 66) {AT}", [400]),
         400,
         "not what was sealed",
     ),
     "changed command id": (
-        lambda s: s.execute(f"UPDATE ledger.entry SET attribution = set_byte(attribution, 3, 66) {_AT}", [401]),
+        lambda s: s.execute(f"UPDATE ledger.entry SET attribution = set_byte(attribution, 3, 66) {AT}", [401]),
         401,
         "not what was sealed",
     ),
     "changed salt": (
         lambda s: s.execute(
-            f"UPDATE ledger.entry SET attribution_salt = '\\x000102030405060708090a0b0c0d0e0f' {_AT}", [402]
+            f"UPDATE ledger.entry SET attribution_salt = '\\x000102030405060708090a0b0c0d0e0f' {AT}", [402]
         ),
         402,
         "not what was sealed",
     ),
     "attribution taken away": (
-        lambda s: s.execute(f"UPDATE ledger.entry SET attribution = NULL, attribution_salt = NULL {_AT}", [403]),
+        lambda s: s.execute(f"UPDATE ledger.entry SET attribution = NULL, attribution_salt = NULL {AT}", [403]),
         403,
         "not what was sealed",
     ),
@@ -114,10 +112,10 @@ EDITS: dict[str, tuple[Rewrite, int | None, str]] = {
         300,
         "not what was sealed",
     ),
-    "deleted row": (lambda s: s.execute(f"DELETE FROM ledger.entry {_AT}", [256]), 256, "is gone"),
+    "deleted row": (lambda s: s.execute(f"DELETE FROM ledger.entry {AT}", [256]), 256, "is gone"),
     "deleted with its position": (
         lambda s: (
-            s.execute(f"DELETE FROM ledger.entry {_AT}", [257]),
+            s.execute(f"DELETE FROM ledger.entry {AT}", [257]),
             s.execute("DELETE FROM ledger.sealed WHERE position = 257"),
         ),
         257,
@@ -125,7 +123,7 @@ EDITS: dict[str, tuple[Rewrite, int | None, str]] = {
     ),
     "deleted and renumbered": (
         lambda s: (
-            s.execute(f"DELETE FROM ledger.entry {_AT}", [100]),
+            s.execute(f"DELETE FROM ledger.entry {AT}", [100]),
             s.execute("DELETE FROM ledger.sealed WHERE position = 100"),
             s.execute("UPDATE ledger.sealed SET position = -position WHERE position > 100"),
             s.execute("UPDATE ledger.sealed SET position = -position - 1 WHERE position < 0"),
@@ -181,7 +179,7 @@ EDITS: dict[str, tuple[Rewrite, int | None, str]] = {
         "order in which",
     ),
     "moved in its transaction": (
-        lambda s: s.execute(f"UPDATE ledger.entry SET ordinal = ordinal + 1000 {_AT}", [44]),
+        lambda s: s.execute(f"UPDATE ledger.entry SET ordinal = ordinal + 1000 {AT}", [44]),
         44,
         "place in its transaction",
     ),
@@ -217,33 +215,13 @@ def test_rewritten_history_is_found_and_named(rewriting: Session, database_url: 
     assert verify(database_url, stop_at_first=False).faults[0] == fault
 
 
-def _forge(session: Session, position: int) -> None:
-    """Edit a body and compute its leaf anew, as one would who knows the format."""
-    row = session.execute(
-        f"""UPDATE ledger.entry SET body = set_byte(body, 20, 65) {_AT}
-            RETURNING record_id, version, recorded_at, node, name, personal, body, attribution, attribution_salt""",
-        [position],
-    ).fetchone()
-    assert row is not None
-    header = leaf.header(
-        record_id=row[0],
-        version=row[1],
-        recorded_at_us=to_us(row[2]),
-        node=row[3],
-        name=row[4],
-        is_personal=row[5],
-    )
-    forged = leaf.leaf_hash(leaf.leaf_bytes(header, row[6], leaf.attribution_hash(row[8], row[7])))
-    session.execute("UPDATE ledger.sealed SET leaf = %s WHERE position = %s", [forged, position])
-
-
 @pytest.mark.parametrize(
     ("position", "first", "last"), [(10, 1, 256), (300, 257, 512), (520, 513, 576), (600, 593, 600)]
 )
 def test_entry_forged_with_its_leaf_is_narrowed_down(
     rewriting: Session, database_url: str, position: int, first: int, last: int
 ) -> None:
-    _forge(rewriting, position)
+    forge_leaf(rewriting, position)
     fault = verify(database_url).faults[0]
     assert fault.position == first
     assert f"between here and position {last} " in fault.what
@@ -254,7 +232,7 @@ def test_root_tells_of_a_history_that_was_forged_throughout(
 ) -> None:
     """Nothing inside the database can tell; whoever has seen the root can."""
     seen = verify(database_url).root
-    _forge(rewriting, 10)
+    forge_leaf(rewriting, 10)
     leaves = [line.leaf for line in reader.read_stored(0, COUNT)]
     frontier = merkle.Frontier()
     for level, number, root in frontier.extend(leaves):
@@ -269,7 +247,7 @@ def test_row_put_in_behind_the_sealer_is_found(rewriting: Session, database_url:
     forged = ledger.new_id()
     rewriting.execute(
         f"""INSERT INTO ledger.entry SELECT xid, ordinal, %s, 1, recorded_at, node, name, personal, body, attribution,
-            attribution_salt, attribution_hash, key_id, provenance FROM ledger.entry {_AT}""",
+            attribution_salt, attribution_hash, key_id, provenance FROM ledger.entry {AT}""",
         [forged, 9],
     )
     fault = verify(database_url).faults[0]
@@ -282,7 +260,7 @@ def test_row_that_claims_a_transaction_to_come_is_found(rewriting: Session, data
     forged = ledger.new_id()
     rewriting.execute(
         f"""INSERT INTO ledger.entry SELECT '999999999999', ordinal, %s, 1, recorded_at, node, name, personal, body,
-            attribution, attribution_salt, attribution_hash, key_id, provenance FROM ledger.entry {_AT}""",
+            attribution, attribution_salt, attribution_hash, key_id, provenance FROM ledger.entry {AT}""",
         [forged, 9],
     )
     fault = verify(database_url).faults[0]
@@ -296,7 +274,7 @@ def test_gap_in_a_record_is_found(rewriting: Session, database_url: str, ledger:
     rewriting.execute(
         f"""INSERT INTO ledger.entry (ordinal, record_id, version, recorded_at, node, name, personal, body,
             attribution, attribution_salt) SELECT 0, record_id, version + 5, recorded_at, node, name, personal, body,
-            attribution, attribution_salt FROM ledger.entry {_AT}""",
+            attribution, attribution_salt FROM ledger.entry {AT}""",
         [600],
     )
     assert seal_once(rewriting) == 1
@@ -316,12 +294,10 @@ def test_entries_that_wait_are_no_fault(database_url: str, ledger: Ledger) -> No
 def test_keys_open_what_is_sealed_and_tell_what_is_gone(rewriting: Session, database_url: str, keys: Path) -> None:
     assert _counts(verify(database_url)) == (0, 0)
     assert _counts(verify(database_url, keys=keys)) == (50, 0)
-    rewriting.execute(f"DELETE FROM ledger.subject_key WHERE key_id = (SELECT key_id FROM ledger.entry {_AT})", [600])
+    rewriting.execute(f"DELETE FROM ledger.subject_key WHERE key_id = (SELECT key_id FROM ledger.entry {AT})", [600])
     assert _counts(verify(database_url, keys=keys)) == (49, 1)
     assert verify(database_url, keys=keys).is_sound
-    rewriting.execute(
-        f"UPDATE ledger.entry SET key_id = (SELECT key_id FROM ledger.entry {_AT}) {_AT}", [550 - 12, 550]
-    )
+    rewriting.execute(f"UPDATE ledger.entry SET key_id = (SELECT key_id FROM ledger.entry {AT}) {AT}", [550 - 12, 550])
     fault = verify(database_url, keys=keys).faults[0]
     assert (fault.position, fault.what) == (550, "its body cannot be read as the event it says it is.")
     rewriting.execute("UPDATE ledger.subject_key SET wrapped = set_byte(wrapped, 30, 1)")

@@ -5,7 +5,15 @@ all be found in a few of the pairs. A round is a pair; `acknowledged` counts the
 """
 
 import random
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+from psycopg import sql
+
+from cli.postgres import EmbeddedPostgres
+from ledger.sessions import connect
 from soak.leaks import LEAKS
 from soak.place import folder, server
 from soak.report import Control, Plan, Report, report
@@ -16,38 +24,53 @@ TOGETHER = 5
 FOR_LEAKS: tuple[Personal, ...] = ((None, 1), (2, 3), (4, None), (5, 6), (7, 8), (None, 9))
 """What is personal in the histories in which planted leaks are looked for; they are told anew for each."""
 DATABASES = ("one", "other")
+STRETCH = 2_000
+"""Pairs that one pair of databases lives through: then they are dropped, so that a long soak needs no more room."""
 
 
 def run(plan: Plan) -> Report:
     """Compare pairs for as long as the plan says, then look for the planted leaks."""
     dice = random.Random(plan.seed)
     with folder(in_memory=True) as home, server(home) as running:
-        for name in (*DATABASES, "leak_one", "leak_other"):
-            running.create_database(name)
-        with Twins.open((running.dsn("one"), running.dsn("other")), home / "keys") as twins, many_batches():
-            pairs, lines, differing = _compare(plan, dice, twins)
-        urls = running.dsn("leak_one"), running.dsn("leak_other")
-        with Twins.open(urls, home / "leaking") as twins:
+        pairs, lines, differing = _compare(plan, dice, home, running)
+        with _twins(running, home / "leaking") as twins:
             live(twins)
             found = sum(is_found(twins, name) for name in LEAKS) if _is_silent(twins) else 0
     controls = [Control(f"{len(LEAKS)} planted leaks are found", len(LEAKS), found)]
     return report("privacy", plan, pairs, (lines, differing), controls)
 
 
-def _compare(plan: Plan, dice: random.Random, twins: Twins) -> tuple[int, int, int]:
+@contextmanager
+def _twins(running: EmbeddedPostgres, keys: Path) -> Iterator[Twins]:
+    """Open twins in two empty databases, which are dropped afterwards."""
+    for name in DATABASES:
+        running.create_database(name)
+    with Twins.open((running.dsn(DATABASES[0]), running.dsn(DATABASES[1])), keys) as twins:
+        yield twins
+    with connect(running.dsn()) as session:
+        for name in DATABASES:
+            session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    shutil.rmtree(keys)
+
+
+def _compare(plan: Plan, dice: random.Random, home: Path, running: EmbeddedPostgres) -> tuple[int, int, int]:
     pairs = lines = differing = 0
     plan.begin()
     while plan.goes_on(pairs):
-        for _ in range(TOGETHER if plan.rounds is None else min(TOGETHER, plan.rounds - pairs)):
-            twins.live(dice.getrandbits(60), (_personal(dice), _personal(dice)))
-            pairs += 1
-        mine, others = twins.news()
-        lines += len(mine)
-        if mine != others:
-            differing += 1
-            plan.tell(f"The streams differ after pair {pairs}.")
-        if pairs % 500 == 0:
-            plan.tell(f"{pairs} pairs")
+        last = pairs + STRETCH if plan.rounds is None else min(pairs + STRETCH, plan.rounds)
+        with _twins(running, home / "keys") as twins, many_batches():
+            while pairs < last and plan.goes_on(pairs):
+                together = min(TOGETHER, last - pairs)
+                for _ in range(together):
+                    twins.live(dice.getrandbits(60), (_personal(dice), _personal(dice)))
+                pairs += together
+                mine, others = twins.news()
+                lines += len(mine)
+                if mine != others:
+                    differing += 1
+                    plan.tell(f"The streams differ after pair {pairs}.")
+                if pairs % 500 == 0:
+                    plan.tell(f"{pairs} pairs")
     return pairs, lines, differing
 
 

@@ -1,8 +1,8 @@
-"""Profile `power`: the file system under the server is shut down at once, as when the current fails.
+"""Profile `power`: the current fails under the server's file system, and under the cache of its drive.
 
-An ext4 image is mounted over a loop device; the shut-down (EXT4_IOC_SHUTDOWN without flushing its log) forgets all
-that was not forced to the image. Needs Linux, root and loop devices. It does not reorder a drive's own cache, nor tear
-sectors.
+An ext4 is mounted over a loop device on a drive whose cache forgets, reorders and tears what was not flushed
+(`soak.drive`). Where there is no FUSE, the file system alone is shut down (EXT4_IOC_SHUTDOWN without flushing its log),
+and the report says nothing of lying drives. Needs Linux, root and loop devices.
 """
 
 import contextlib
@@ -19,7 +19,8 @@ from pathlib import Path
 from cli.postgres import EmbeddedPostgres
 from cli.processes import living_in, until
 from ledger.ledger import Ledger
-from soak import careless, counting
+from soak import careless, counting, drive
+from soak.drive import Drive
 from soak.invented import NODE
 from soak.place import DATABASE, SMALL, Processes, folder, grows, kill, processes, server, variables_of
 from soak.report import Control, Plan, Report, Skipped, report
@@ -34,40 +35,59 @@ CONTROLS = {"synchronous_commit=off loses at a power cut": {}, "fsync=off loses 
 
 
 class Disk:
-    """An image that is mounted, and whose current can fail."""
+    """A file system that is mounted, and whose current can fail; `drive` is what it lies on, where that is possible."""
 
     def __init__(self, image: Path, mounted: Path) -> None:
         """Make and mount it."""
-        self._image = image
         self.mounted = mounted
         with image.open("wb") as file:
             file.truncate(IMAGE_BYTES)
         _call("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1", str(image))
+        self.drive = Drive(image, image.with_suffix(".drive")) if drive.is_possible() else None
+        self._device = image if self.drive is None else self.drive.disk
         mounted.mkdir()
         self._mount()
         mounted.chmod(0o711)
 
     def _mount(self) -> None:
-        _call("mount", "-o", "loop", str(self._image), str(self.mounted))
+        _call("mount", "-o", "loop", str(self._device), str(self.mounted))
 
-    def cut(self, running: EmbeddedPostgres) -> None:
-        """Let the current fail: forget what was not forced to the image, and come back without the server."""
-        handle = os.open(self.mounted, os.O_RDONLY)
-        try:
-            fcntl.ioctl(handle, SHUTDOWN, WITHOUT_FLUSH)
-        finally:
-            os.close(handle)
+    def cut(self, running: EmbeddedPostgres, seed: int = 0) -> None:
+        """Let the current fail, and come back without the server; `seed` says what the drive's cache forgets.
+
+        Raises:
+            subprocess.CalledProcessError: the file system cannot be mounted any more.
+        """
+        if self.drive is not None:
+            self.drive.tell(f"off {seed}")
+        self._shut_down()
         data = self.mounted / "postgres" / "data"
         kill(running)
         for process in living_in(data):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, 9)
-        self.unmount()
+        self._unmount()
+        if self.drive is not None:
+            self.drive.tell("on")
         self._mount()
 
-    def unmount(self) -> None:
-        """Unmount it, as soon as nobody uses it."""
+    def _shut_down(self) -> None:
+        """Let the file system forget its pages: after this it writes nothing, whatever lies under it."""
+        handle = os.open(self.mounted, os.O_RDONLY)
+        try:
+            fcntl.ioctl(handle, SHUTDOWN, WITHOUT_FLUSH)
+        finally:
+            os.close(handle)
+
+    def _unmount(self) -> None:
         until(lambda: _call("umount", str(self.mounted), check=False) == 0, wait_s=30)
+
+    def close(self) -> None:
+        """Unmount it, as soon as nobody uses it."""
+        if self.mounted.is_mount():
+            self._unmount()
+        if self.drive is not None:
+            self.drive.close()
 
 
 def _call(*command: str, check: bool = True) -> int:
@@ -89,7 +109,7 @@ def disk(home: Path, name: str = "disk") -> Iterator[Disk]:
     try:
         yield made
     finally:
-        made.unmount()
+        made.close()
 
 
 def run(plan: Plan) -> Report:
@@ -109,6 +129,7 @@ def run(plan: Plan) -> Report:
                 wanted = counting.acknowledged(notes)
                 missing, wrong = counting.lost(url, keys, wanted)
             controls = [Control(name, 1, _control(under, settings)) for name, settings in CONTROLS.items()]
+            controls += _lying(under, plan)
         for sentence in wrong:
             plan.tell(sentence)
     return report("power", plan, rounds, (len(wanted), missing + len(wrong)), controls)
@@ -127,7 +148,7 @@ def _rounds(
             grows(notes, 1, 5.0)  # the moment after an answer
         else:
             time.sleep(dice.uniform(0, 0.3))
-        under.cut(running)
+        under.cut(running, dice.getrandbits(32))
         running.start()
         children.revive()
         done += 1
@@ -144,3 +165,23 @@ def _control(under: Disk, settings: dict[str, str]) -> int:
     running.start()
     acknowledged = careless.write(running, synchronous_commit="on" if settings else "off")
     return careless.lost(running, acknowledged, lambda: under.cut(running))
+
+
+def _lying(under: Disk, plan: Plan) -> list[Control]:
+    """Count what is lost on a drive that answers to a flush without doing it; all of it, if nothing can be mounted."""
+    if under.drive is None:
+        plan.tell("NOT TESTED: a drive whose cache reorders and forgets needs FUSE, libfuse and mfusepy.")
+        return []
+    running = EmbeddedPostgres(under.mounted / "postgres", settings=SMALL)
+    running.stop()
+    running.start()
+    under.drive.tell("lie")
+    acknowledged = careless.write(running)
+
+    def interrupt() -> None:
+        with contextlib.suppress(subprocess.CalledProcessError):
+            under.cut(running, plan.seed)
+
+    return [
+        Control("a drive that does not flush loses at a power cut", 1, careless.lost(running, acknowledged, interrupt))
+    ]

@@ -53,7 +53,7 @@ class Drive:
         return self._shown / DISK
 
     def tell(self, word: str) -> None:
-        """Throw the switch: `off SEED` lets the current fail, `on` gives it back, `lie` and `honest` tell how it flushes."""
+        """Throw the switch: `off SEED` lets the current fail, `on` gives it back, `lie` makes its flushes lies."""
         (self._shown / CURRENT).write_text(word)
 
     def close(self) -> None:

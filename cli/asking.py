@@ -5,9 +5,7 @@ does not fit and says what belongs there; it never repeats what was typed, which
 """
 
 import re
-import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -16,6 +14,7 @@ from msgspec import inspect
 
 from cli.output import BadInput, Misused
 from domain import forms
+from ledger import given_file
 
 File = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 """The name of a file, or `-` for standard input."""
@@ -77,18 +76,10 @@ def _read(name: str, where: str) -> bytes:
     if name.startswith("--"):
         raise Misused(f"A file belongs before {name}.")
     try:
-        if name == "-":
-            text = sys.stdin.buffer.read(LARGEST_FILE + 1)
-        else:
-            with Path(name).open("rb") as file:
-                text = file.read(LARGEST_FILE + 1)
-    except ValueError:
-        raise BadInput(f"{where} cannot be read: a name of a file holds no NUL.") from None
-    except OSError as error:
-        raise BadInput(f"{where} cannot be read: {error.strerror or type(error).__name__}.") from None
-    if len(text) > LARGEST_FILE:
-        raise BadInput(f"{where} is larger than {LARGEST_FILE // 1024 // 1024} MB; use `ncen import` for many records.")
-    return text
+        return given_file.read(name, LARGEST_FILE)
+    except given_file.Unusable as error:
+        hint = "; use `ncen import` for many records" if "larger" in str(error) else ""
+        raise BadInput(f"{where}: {error}{hint}.") from None
 
 
 def _place_only(message: str) -> str:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from cli.output import BadInput
 from cli.settings import Settings
+from ledger import given_file
 
 if TYPE_CHECKING:
     from cli.nats_server import EmbeddedNats
     from exchange.accounts import Tls
 
+MOST_PEM_BYTES = 1024 * 1024
 SETTINGS = ("tls_cert", "tls_key", "tls_ca")
 
 
@@ -50,11 +52,13 @@ def of_links(settings: Settings) -> ssl.SSLContext | None:
     if not is_encrypted(settings):
         return None
     try:
-        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(settings.tls_ca))
-        context.load_cert_chain(str(settings.tls_cert), str(settings.tls_key))
-    except (OSError, ssl.SSLError) as error:  # an SSLError is an OSError; its text names no contents
+        ca, *_ = (_text(settings, name) for name in ("tls_ca", "tls_cert", "tls_key"))
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cadata=ca or "\n")  # never the system's own
+        context.load_cert_chain(str(settings.tls_cert), str(settings.tls_key), password=_refuse_password)
+    except (OSError, ValueError) as error:  # an SSLError is an OSError; its text names no contents
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
         raise BadInput(
-            f"The certificates of this node cannot be used ({getattr(error, 'reason', None) or error.strerror}): "
+            f"The certificates of this node cannot be used ({reason}): "
             "tls_cert and tls_key are PEM files that belong together, tls_ca holds the authority's certificate."
         ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -72,6 +76,13 @@ def of_own_server(settings: Settings) -> ssl.SSLContext | None:
 def _text(settings: Settings, name: str) -> str:
     path = getattr(settings, name)
     try:
-        return str(path.read_text(encoding="ascii"))
-    except (OSError, UnicodeDecodeError):
+        return given_file.read(path, MOST_PEM_BYTES).decode("ascii")
+    except given_file.Unusable as error:
+        raise BadInput(f"{name}: {path}: {error}.") from None
+    except UnicodeDecodeError:
         raise BadInput(f"{name}: {path} cannot be read as a PEM file.") from None
+
+
+def _refuse_password() -> str:
+    """Refuse a key that asks for a password: a node starts with nobody there to type it."""
+    raise ValueError("the key is encrypted")

@@ -87,16 +87,17 @@ def check(file: Path, /, *, key: tuple[str, ...] = ()) -> ExitCode:
     """Check a bundle with that program, here; end with 6 when it is refuted.
 
     Args:
-        file: The bundle.
+        file: The bundle, or - for standard input.
         key: NAME=KEY, a fingerprint or public key known over another channel; may be given several times.
     """
-    from ledger.verify_evidence import Refuted
+    from ledger.given_file import Unusable, read
+    from ledger.verify_evidence import MOST_BYTES, Refuted
     from ledger.verify_evidence import check as check_bundle
 
     try:
-        raw = file.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{file} cannot be read: {error.strerror}.") from None
+        raw = read(file, MOST_BYTES)
+    except Unusable as error:
+        raise BadInput(f"{file}: {error}.") from None
     try:
         lines = check_bundle(raw, dict(one.partition("=")[::2] for one in key))
     except Refuted as refuted:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from cli.certificates import is_encrypted
+from cli.certificates import of_links
 from cli.output import ExitCode, Failure, Unreachable, code_of, say, sentence_of, show
 from cli.processes import end, held, keep, locked, until
 from cli.settings import NAMELESS, Settings, load
@@ -71,7 +71,7 @@ def up(  # noqa: PLR0913  # the flags of one verb
         for name, path in (("tls_cert", tls_cert), ("tls_key", tls_key), ("tls_ca", tls_ca))
     }
     given = load(node=node, role=role, nats=nats, nats_listen=nats_listen, **paths)
-    is_encrypted(given)
+    of_links(given)  # refused before anything is written or started
     is_first = not given.file.exists()
     settings = given.named(node=given.node, role=given.role, nats=nats, nats_listen=nats_listen, **paths)
     settings.make_folders()

@@ -4,7 +4,6 @@ Two administrations hand each other a card, in which nothing is secret, and comp
 channel: whoever swaps a card becomes the peer. What may go to a peer is not said here but by premises.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
@@ -110,19 +109,13 @@ def _address(settings: "Settings") -> str | None:
 
 def _text(file: str) -> bytes:
     """What the file holds, as far as a card may be long and one byte further."""
-    import sys
-
     from exchange.peers import MOST_CARD_BYTES
+    from ledger import given_file
 
     try:
-        if file == "-":
-            return sys.stdin.buffer.read(MOST_CARD_BYTES + 1)
-        with Path(file).open("rb") as opened:
-            return opened.read(MOST_CARD_BYTES + 1)
-    except ValueError:
-        raise BadInput("The card cannot be read: a name of a file holds no NUL.") from None
-    except OSError as error:
-        raise BadInput(f"{file} cannot be read: {error.strerror or type(error).__name__}.") from None
+        return given_file.start(file, MOST_CARD_BYTES + 1)
+    except given_file.Unusable as error:
+        raise BadInput(f"{'Standard input' if file == '-' else file}: {error}.") from None
 
 
 def _bare(fingerprint: str) -> str:

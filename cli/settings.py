@@ -23,9 +23,11 @@ from pydantic_settings import (
 from cli.output import BadInput, Misused
 from cli.processes import write_durably
 from domain.attribution import Purpose, Role
+from ledger import given_file
 
 NODE_NAME = r"^[A-Z]{2}[A-Z0-9-]{0,10}$"
 LEGAL_BASIS = r"^[A-Z0-9][A-Z0-9.:/-]{1,39}$"
+MOST_FILE_BYTES = 16 * 1024
 NAMELESS = "XX"  # ISO 3166 leaves it to its users: a node that has not been given a name
 IN_FILE = (
     *("node", "role", "nats", "nats_listen", "tls_cert", "tls_key", "tls_ca"),
@@ -193,13 +195,18 @@ def _split_address(value: str) -> tuple[str, int]:
 def _read_file(path: Path) -> dict[str, Any]:
     """Read ncen.toml; empty when there is none. Raises BadInput when it is not TOML or holds what we do not know."""
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        path.lstat()
+        found = tomllib.loads(given_file.read(path, MOST_FILE_BYTES).decode())
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except PermissionError:
         raise Misused(f"{path} belongs to another user; set NCEN_HOME to a home of your own.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not valid TOML: {error}.") from None
+    except given_file.Unusable as error:
+        raise BadInput(f"{path}: {error}.") from None
+    except (ValueError, RecursionError) as error:  # TOML's own errors are ValueErrors, and so is a number without end
+        known = isinstance(error, tomllib.TOMLDecodeError | UnicodeDecodeError)
+        reason = error if known else "it is nested too deeply, or holds a number without end"
+        raise BadInput(f"{path} is not valid TOML: {reason}.") from None
     unknown = sorted(set(found) - set(IN_FILE))
     if unknown:
         raise BadInput(f"{path} holds {', '.join(unknown)}, which ncen does not know; it knows {', '.join(IN_FILE)}.")

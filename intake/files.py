@@ -20,6 +20,7 @@ from intake.excel_rows import ExcelRows
 from intake.json_rows import JsonArray, JsonLines
 from intake.mapping import File
 from intake.rows import Rows, Unreadable
+from ledger import given_file
 
 PIECE_BYTES = 1024 * 1024
 SMALL_UNPACKED = 64 * 1024**2
@@ -80,13 +81,13 @@ def _raw(name: str | Path) -> BinaryIO:
     if str(name) == "-":
         return _spooled(sys.stdin.buffer)
     try:
-        file = Path(name).open("rb")  # noqa: SIM115  # the caller's stack closes it
+        file = given_file.opened(name)
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return file
         with file:
             return _spooled(file)
-    except ValueError:
-        raise Unreadable("It cannot be read: a name of a file holds no NUL.") from None
+    except given_file.Unusable as error:
+        raise Unreadable(f"I{str(error)[1:]}.") from None  # "it …"
     except OSError as error:
         raise Unreadable(f"It cannot be read: {error.strerror or type(error).__name__}.") from None
 

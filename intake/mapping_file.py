@@ -20,6 +20,7 @@ from domain import forms
 from intake import apart
 from intake.mapping import Mapping
 from intake.rows import Unreadable, shown
+from ledger import given_file
 
 LARGEST_FILE = 4 * 1024 * 1024
 LIMITS = apart.Limits(memory_bytes=256 * 1024**2, output_bytes=16 * 1024**2, cpu_s=5, wait_s=30)
@@ -48,14 +49,16 @@ def load(mapping: str | Path) -> Mapping:
     try:
         if not path.exists() and str(mapping) in shipped():
             path = shipped()[str(mapping)]
-        with path.open("rb") as file, tempfile.TemporaryFile() as copy:
-            copy.write(text := file.read(LARGEST_FILE + 1))
+        with tempfile.TemporaryFile() as copy:
+            copy.write(text := given_file.start(path, LARGEST_FILE + 1))
             copy.flush()
             if len(text) > LARGEST_FILE:
                 raise MappingError(f"{name} is too large for a mapping.")
             told = _document(copy, name)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, given_file.Unusable) as error:
         known, reason = ", ".join(shipped()), getattr(error, "strerror", None) or "this is no name of a file"
+        if isinstance(error, given_file.Unusable):
+            reason = str(error).removeprefix("it cannot be read: ")
         raise MappingError(
             f"The mapping {name} cannot be read ({reason}). It is a TOML file, or one of {known}."
         ) from None

@@ -22,9 +22,9 @@ from ledger.node_keys import NodeKeys
 from ledger.sessions import Session
 from ledger.tree import Tree
 from ledger.vault import Vault
+from ledger.verify_evidence import MOST_BYTES, MOST_ENTRIES
 
 FORMAT = "ncen-evidence/1"
-MOST_ENTRIES = 10_000
 
 _LINES = f"""
     SELECT {STORED_COLUMNS} FROM ledger.sealed s
@@ -150,8 +150,15 @@ def _shown(connection: Session, proof: Proof, vault: Vault | None, *, with_attri
 
 
 def write(told: Bundle) -> bytes:
-    """Return a bundle as the file that it travels as."""
-    return msgspec.json.format(msgspec.json.encode(told), indent=1) + b"\n"
+    """Return a bundle as the file that it travels as.
+
+    Raises:
+        NotFound: it would be larger than what checks bundles reads.
+    """
+    raw = msgspec.json.format(msgspec.json.encode(told), indent=1) + b"\n"
+    if len(raw) > MOST_BYTES:
+        raise NotFound(f"Together these records come to more than {MOST_BYTES >> 20} MB: ask for fewer at once.")
+    return raw
 
 
 def verifier() -> str:

@@ -29,7 +29,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 FORMAT = "ncen-evidence/1"
-MOST_BYTES = 256 * 1024 * 1024
+MOST_BYTES, MOST_BODY_BYTES = 64 * 1024 * 1024, 5 * 1024 * 1024
+MOST_PARTS = 1_000_000  # lists, maps and what stands between their commas
+MOST_ENTRIES, MOST_SUCCESSIONS = 10_000, 1_000
+MOST_VALUES, MOST_DEPTH = 1_000_000, 100  # in all bodies together
 HASH = 32
 B64 = "[A-Za-z0-9+/]{43}="
 NAME = r"ncen/[A-Z0-9-]{2,12}"
@@ -63,14 +66,22 @@ def matched(pattern: "re.Pattern[str]", text: str, sentence: str) -> "re.Match[s
 
 
 def bundle_of(raw: bytes) -> dict[str, Any]:
-    """Read a bundle; a part that is named twice, or is no JSON, refutes it."""
+    """Read a bundle; a part that is named twice, or is no JSON, refutes it, and so does what takes no bundle's room."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         require(len(dict(pairs)) == len(pairs), "A part of the bundle is named twice.")
         return dict(pairs)
 
+    def number(text: str) -> int:
+        require(len(text) < 20, "A number in the bundle has more digits than any position.")
+        return int(text)
+
+    many = sum(raw.count(sign) for sign in (b",", b"[", b"{"))
+    require(len(raw) <= MOST_BYTES and many <= MOST_PARTS, "The bundle is larger, or has more parts, than any.")
     try:
-        told = json.loads(raw.decode("utf-8"), object_pairs_hook=once)
+        told = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=once, parse_int=number, parse_float=number, parse_constant=number
+        )
     except (ValueError, RecursionError):
         raise Refuted("The bundle is not JSON.") from None
     parts(told, "the bundle", {"format", "checkpoint", "key", "successions", "witnesses", "entries"}, set())
@@ -162,7 +173,9 @@ def keys_for(told: dict[str, Any], origin: str, size: int) -> list[bytes]:
     """
     key = bytes_of(told["key"], "the node's key", HASH)
     keys, counting, after = [key], [], 0
-    for serial, signed in enumerate(listed(told["successions"], "the list of successions"), start=1):
+    successions = listed(told["successions"], "the list of successions")
+    require(len(successions) <= MOST_SUCCESSIONS, "The bundle names more keys of the node than any.")
+    for serial, signed in enumerate(successions, start=1):
         note = Note(signed, f"the succession {serial} of the node's keys")
         found = matched(SUCCESSION, note.text, f"{note.what} does not have the form of one.")
         old, new, until = bytes_of(found[3], "a key", HASH), bytes_of(found[4], "a key", HASH), int(found[5])
@@ -218,6 +231,7 @@ class Entry:
         self.read_header()
         self.body = bytes_of(told["body"], "a body") if "body" in told else None
         require(("body" in told) != ("body_hash" in told), "An entry shows its body or the hash of it, not both.")
+        require(len(self.body or b"") <= MOST_BODY_BYTES, "A body is larger than any.")
         body = bytes_of(told["body_hash"], "a body's hash", HASH) if self.body is None else sha256(self.body)
         self.by = None
         if "attribution" in told:
@@ -263,21 +277,20 @@ class Entry:
         except InvalidTag:
             raise Refuted("A sealed body was changed, or belongs to another entry.") from None
 
-    def lines(self) -> list[str]:
+    def lines(self, values: "Values") -> list[str]:
         """Tell in words what the entry says, as far as it is shown."""
         event = self.opened if self.is_personal else self.body
         said = "sealed; it names somebody, and the key that opens it is not shown" if self.body else "not shown"
         by = "not shown"
         if event is not None:
-            content = unpacked(event)
+            content = values.unpacked(event)
             require(isinstance(content, dict) and content.get("event") == self.name, "A body is of another event.")
             said = json.dumps(content, ensure_ascii=True, sort_keys=True)
         if self.by is not None:
             require(self.by[:1] == b"\x01" and len(self.by) > 17, "An attribution does not have the form of one.")
-            by = json.dumps(unpacked(self.by[17:]), ensure_ascii=True)
-        head = f"  position {self.position}: {self.name}, version {self.version} of the record {self.record},"
+            by = json.dumps(values.unpacked(self.by[17:]), ensure_ascii=True)
         return [
-            f"{head}",
+            f"  position {self.position}: {self.name}, version {self.version} of the record {self.record},",
             f"    recorded {self.at.isoformat()}Z by node {self.node}",
             f"    event: {said}",
             f"    by: {by}",
@@ -289,49 +302,53 @@ def sha256(raw: bytes) -> bytes:
     return hashlib.sha256(raw).digest()
 
 
-def unpacked(raw: bytes) -> Any:
-    """Read MessagePack: maps, lists, texts, numbers, truth values and nothing."""
-    try:
-        value, at = _unpack(raw, 0)
-    except (IndexError, struct.error, ValueError, RecursionError):
-        raise Refuted("A body is not what an event is stored as.") from None
-    require(at == len(raw), "Something follows upon an event in its body.")
-    return value
+SIZED = dict(zip([*range(0xC4, 0xC7), *range(0xD9, 0xE0)], ">B >H >I >B >H >I >H >I >H >I".split()))  # noqa: B905, SIM905  # Python 3.9; a table
+NUMBERS = dict(zip(range(0xCA, 0xD4), ">f >d >B >H >I >Q >b >h >i >q".split()))  # noqa: B905, SIM905  # as above
+NO_EVENT = "A body is not what an event is stored as."
 
 
-SIZED = {0xC4: ">B", 0xC5: ">H", 0xC6: ">I", 0xD9: ">B", 0xDA: ">H", 0xDB: ">I", 0xDC: ">H", 0xDD: ">I"}
-SIZED.update({0xDE: ">H", 0xDF: ">I"})
-NUMBERS = {0xCA: ">f", 0xCB: ">d", 0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q"}
-NUMBERS.update({0xD0: ">b", 0xD1: ">h", 0xD2: ">i", 0xD3: ">q"})
+class Values:
+    """Reads MessagePack: maps, lists, texts, numbers, truth values and nothing; no more of them than bundles hold."""
 
+    read = 0
 
-def _unpack(raw: bytes, at: int) -> tuple[Any, int]:
-    kind, at = raw[at], at + 1
-    if kind <= 0x7F or kind >= 0xE0:
-        return (kind if kind <= 0x7F else kind - 256), at
-    if kind in {0xC0, 0xC2, 0xC3}:
-        return {0xC0: None, 0xC2: False, 0xC3: True}[kind], at
-    if kind in NUMBERS:
-        return struct.unpack_from(NUMBERS[kind], raw, at)[0], at + struct.calcsize(NUMBERS[kind])
-    if kind in SIZED:
-        (size,) = struct.unpack_from(SIZED[kind], raw, at)
-        return _sized(raw, at + struct.calcsize(SIZED[kind]), kind, size)
-    require(kind < 0xC0, "A body is not what an event is stored as.")
-    first, mask = (0x80, 0x0F) if kind < 0x90 else (0x90, 0x0F) if kind < 0xA0 else (0xA0, 0x1F)
-    return _sized(raw, at, {0x80: 0xDE, 0x90: 0xDC, 0xA0: 0xD9}[first], kind & mask)
+    def unpacked(self, raw: bytes) -> Any:
+        """Read one value, which is all that the bytes hold."""
+        try:
+            value, at = self._unpack(raw, 0, 0)
+        except (IndexError, struct.error, ValueError, TypeError, RecursionError):
+            raise Refuted(NO_EVENT) from None
+        require(at == len(raw), "Something follows upon an event in its body.")
+        return value
 
+    def _unpack(self, raw: bytes, at: int, depth: int) -> "tuple[Any, int]":
+        self.read += 1
+        require(self.read <= MOST_VALUES and depth <= MOST_DEPTH, "The bodies hold more values than any.")
+        kind, at = raw[at], at + 1
+        if kind <= 0x7F or kind >= 0xE0:
+            return (kind if kind <= 0x7F else kind - 256), at
+        if kind in {0xC0, 0xC2, 0xC3}:
+            return {0xC0: None, 0xC2: False, 0xC3: True}[kind], at
+        if kind in NUMBERS:
+            return struct.unpack_from(NUMBERS[kind], raw, at)[0], at + struct.calcsize(NUMBERS[kind])
+        if kind in SIZED:
+            (size,) = struct.unpack_from(SIZED[kind], raw, at)
+            return self._sized(raw, at + struct.calcsize(SIZED[kind]), kind, size, depth)
+        require(kind < 0xC0, NO_EVENT)
+        first, mask = (0x80, 0x0F) if kind < 0x90 else (0x90, 0x0F) if kind < 0xA0 else (0xA0, 0x1F)
+        return self._sized(raw, at, {0x80: 0xDE, 0x90: 0xDC, 0xA0: 0xD9}[first], kind & mask, depth)
 
-def _sized(raw: bytes, at: int, kind: int, size: int) -> tuple[Any, int]:
-    require(size <= len(raw), "A body is not what an event is stored as.")
-    if kind in {0xC4, 0xC5, 0xC6, 0xD9, 0xDA, 0xDB}:
-        part = raw[at : at + size]
-        require(len(part) == size, "A body is not what an event is stored as.")
-        return (part.hex() if kind <= 0xC6 else part.decode("utf-8")), at + size
-    values = []
-    for _ in range(size * 2 if kind in {0xDE, 0xDF} else size):
-        value, at = _unpack(raw, at)
-        values.append(value)
-    return (dict(zip(values[::2], values[1::2])) if kind in {0xDE, 0xDF} else values), at  # noqa: B905  # Python 3.9
+    def _sized(self, raw: bytes, at: int, kind: int, size: int, depth: int) -> "tuple[Any, int]":  # where it stands
+        require(size <= len(raw), NO_EVENT)
+        if kind in {0xC4, 0xC5, 0xC6, 0xD9, 0xDA, 0xDB}:
+            part = raw[at : at + size]
+            require(len(part) == size, NO_EVENT)
+            return (part.hex() if kind <= 0xC6 else part.decode("utf-8")), at + size
+        values = []
+        for _ in range(size * 2 if kind in {0xDE, 0xDF} else size):
+            value, at = self._unpack(raw, at, depth + 1)
+            values.append(value)
+        return (dict(zip(values[::2], values[1::2])) if kind in {0xDE, 0xDF} else values), at  # noqa: B905  # Python 3.9
 
 
 # ---------------------------------------------------------------- the whole
@@ -357,8 +374,10 @@ def check(raw: bytes, pinned: dict[str, str]) -> list[str]:
         known = {fingerprint(key).replace(" ", "") for key in names[name]}
         known |= {base64.b64encode(key).decode() for key in names[name]}
         require(wanted.replace(" ", "") in known, f"The key of {name} is not the one that you know: do not believe it.")
-    entries = [Entry(one) for one in listed(told["entries"], "the list of entries")]
-    require(bool(entries), "The bundle shows no entry.")
+    shown = listed(told["entries"], "the list of entries")
+    require(bool(shown), "The bundle shows no entry.")
+    require(len(shown) <= MOST_ENTRIES, "The bundle shows more entries than any.")
+    entries = [Entry(one) for one in shown]
     places = [entry.position for entry in entries]
     require(places == sorted(set(places)), "The entries do not stand in order, each once.")
     for entry in entries:
@@ -377,8 +396,9 @@ def _words(  # noqa: PLR0913, PLR0917  # all that was checked
     pinned: dict[str, str],
 ) -> list[str]:
     lines = [f"PROVEN: these entries stand, word for word, in the ledger {origin}, among its first {size} entries:"]
+    values = Values()
     for entry in entries:
-        lines += entry.lines()
+        lines += entry.lines(values)
     lines.append(f"{origin} has signed for these {size} entries.")
     for at_s, name in sorted(seen):
         day = dt.datetime(1970, 1, 1) + dt.timedelta(seconds=at_s)  # noqa: DTZ001  # UTC
@@ -392,6 +412,14 @@ def _words(  # noqa: PLR0913, PLR0917  # all that was checked
     return lines
 
 
+def read(path: Path) -> bytes:
+    """Return what a file holds, as far as a bundle may be large and one byte further; wait for no pipe or device."""
+    if path.exists() and not path.is_file():
+        raise OSError
+    with path.open("rb") as file:
+        return file.read(MOST_BYTES + 1)
+
+
 def main(arguments: list[str]) -> int:
     """Check the bundle that is named on the line."""
     parser = argparse.ArgumentParser(description="Check a bundle of evidence from an ncen node.")
@@ -402,16 +430,14 @@ def main(arguments: list[str]) -> int:
     told = parser.parse_args(arguments)
     pinned = dict(one.partition("=")[::2] for one in told.key)
     try:
-        if told.bundle == "-":
-            raw = sys.stdin.buffer.read(MOST_BYTES + 1)
-        else:
-            with Path(told.bundle).open("rb") as file:
-                raw = file.read(MOST_BYTES + 1)
+        raw = sys.stdin.buffer.read(MOST_BYTES + 1) if told.bundle == "-" else read(Path(told.bundle))
     except OSError as error:
-        sys.stderr.write(f"{told.bundle} cannot be read: {error.strerror}.\n")
+        sys.stderr.write(f"{told.bundle} cannot be read: {error.strerror or 'it is no file'}.\n")
+        return 2
+    if len(raw) > MOST_BYTES:
+        sys.stderr.write(f"{told.bundle} is larger than any bundle: it was not looked at.\n")
         return 2
     try:
-        require(len(raw) <= MOST_BYTES, "The bundle is too large.")
         lines = check(raw, pinned)
     except Refuted as refuted:
         sys.stdout.write(f"REFUTED: {refuted}\n")

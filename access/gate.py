@@ -21,6 +21,7 @@ from domain.event import Erased, PersonalEvent
 from ledger import line
 from ledger.sessions import Session, connect
 from ledger.vault import HeldKey, Vault, WrappedKey
+from projections.asking import NotReady
 
 SENTENCES = {
     "NC400": "Purpose and legal basis are needed and, to break the glass, a justification.",
@@ -28,6 +29,8 @@ SENTENCES = {
     "NC403": "This role may not do this.",
     "NC409": "There is no ticket that opens this: it is another's, too old, for something else, or was not committed.",
 }
+UNBUILT = ("NC503", "42P01", "42703", "3F000")
+"""The tables that the predicate asks are not full yet, are not there, or are of an older shape."""
 KEY = slice(11, 16)
 
 
@@ -71,10 +74,12 @@ def reader(database_url: str) -> Iterator[Session]:
 
 @contextmanager
 def answered() -> Iterator[None]:
-    """Turn what the gate refuses into `Withheld`."""
+    """Turn what the gate refuses into `Withheld`, and what it cannot tell yet into `NotReady`."""
     try:
         yield
     except psycopg.Error as error:
+        if error.sqlstate in UNBUILT:
+            raise NotReady("The tables that say who may see what are being built: ask again in a while.") from None
         sentence = SENTENCES.get(error.sqlstate or "")
         if sentence is None:
             raise

@@ -177,7 +177,17 @@ END $$;
 CREATE OR REPLACE FUNCTION gate.reached(names text[], OUT "position" bigint, OUT many bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    SELECT min(p.position), count(*) INTO "position", many FROM read.position p WHERE NOT is_fresh AND name = ANY (names);
+    SELECT min(p.position), CASE WHEN gate.is_built() THEN count(*) ELSE 0 END INTO "position", many
+        FROM read.position p WHERE NOT is_fresh AND name = ANY (names) AND p.position >= owed;
+END $$;
+
+-- How far the tables that the predicate asks have been built, and how far the ledger is sealed.
+CREATE OR REPLACE FUNCTION gate.building(OUT "position" bigint, OUT head bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    SELECT min(greatest(0, coalesce((SELECT max(p.position) FROM read.position p WHERE name = wanted), 0))),
+        (SELECT coalesce(max(s.position), 0) FROM ledger.sealed s) INTO "position", head
+        FROM unnest(gate.asked_by_predicate()) AS wanted;
 END $$;
 
 CREATE OR REPLACE FUNCTION gate.sharing(secret text, ticket uuid, nonce uuid, args text, kind text, ways jsonb,
@@ -284,6 +294,7 @@ GRANTED = (
     "gate.shown(text, uuid, uuid[])",
     "gate.hold(text[])",
     "gate.reached(text[])",
+    "gate.building()",
     f"gate.sharing({_TICKETED}, text, jsonb, text[], integer, integer)",
     f"gate.by_number({_TICKETED}, text, text)",
     f"gate.described({_TICKETED}, text, uuid[])",

@@ -41,6 +41,17 @@ LANGUAGE sql STABLE AS $$
         ORDER BY version DESC LIMIT 1), false)
 $$;
 
+-- The projections that the predicate asks, and whether all of them hold what they owe: after a crash they are empty.
+CREATE OR REPLACE FUNCTION gate.asked_by_predicate() RETURNS text[]
+LANGUAGE sql IMMUTABLE AS $$ SELECT ARRAY['seizures', 'offences', 'persons', 'businesses', 'parties'] $$;
+
+CREATE OR REPLACE FUNCTION gate.is_built() RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN 5 = (SELECT count(*) FROM read.position
+                WHERE NOT is_fresh AND name = ANY (gate.asked_by_predicate()) AND position >= owed);
+END $$;
+
 CREATE OR REPLACE FUNCTION gate.level_of_case(eyes gate.eyes, record uuid) RETURNS integer
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -90,10 +101,17 @@ CREATE OR REPLACE FUNCTION gate.level(eyes gate.eyes, record uuid) RETURNS integ
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     kind text;
+    reached integer;
 BEGIN
     SELECT split_part(name, '.', 1) INTO kind FROM ledger.entry WHERE record_id = record ORDER BY version LIMIT 1;
-    IF kind IN ('seizure', 'offence') THEN RETURN gate.level_of_case(eyes, record); END IF;
-    IF kind IN ('person', 'business') THEN RETURN gate.level_of_subject(eyes, kind, record); END IF;
-    RETURN CASE WHEN kind IS NULL THEN 0 ELSE 2 END;
+    reached := CASE
+        WHEN kind IN ('seizure', 'offence') THEN gate.level_of_case(eyes, record)
+        WHEN kind IN ('person', 'business') THEN gate.level_of_subject(eyes, kind, record)
+        WHEN kind IS NULL THEN 0
+        ELSE 2 END;
+    IF kind IN ('seizure', 'offence', 'person', 'business') AND NOT gate.is_built() AND NOT eyes.breaks
+        AND (reached < 2 OR EXISTS (SELECT FROM ledger.entry WHERE record_id = record AND provenance IS NOT NULL))
+    THEN RAISE EXCEPTION 'the tables are being built' USING ERRCODE = 'NC503'; END IF;
+    RETURN reached;
 END $$;
 """

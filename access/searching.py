@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from access.gate import Ticket
 from domain.attribution import Role
 from domain.permissions import SIGHTS
-from projections.asking import tables_of
+from projections.asking import being_built, tables_of
 from projections.filters import Condition
 from projections.projection import Cursor
 from projections.tables import MOST_CANDIDATES, MOST_SHARING, Found, Ways
@@ -32,7 +32,10 @@ class GateTables:
         """Have the gate lock the tables, and tell how far they have come."""
         cursor.execute("SELECT gate.hold(%s)", [["position", *tables_of(names)]])
         cursor.execute("SELECT position, many FROM gate.reached(%s)", [list(names)])
-        return cursor.fetchone() or (0, 0)
+        position, found = cursor.fetchone() or (0, 0)
+        if found != len(names):
+            raise being_built(cursor.execute("SELECT position, head FROM gate.building()").fetchone())
+        return position, found
 
     def sharing(self, cursor: Cursor, kind: str, ways: Ways) -> Found:
         """As `Tables` says, among those the caller sees."""

@@ -158,6 +158,8 @@ def _lines(facts: dict[str, Any]) -> list[object]:
             for part in facts["projections"]
         ]
         lines.append(table("", ("projection", "position>", "behind>", "parked>", "rebuilt to>"), reached))
+        if not all(part["is_built"] for part in facts["projections"]):
+            lines.append("Searches, lists and figures wait until the tables are built from the ledger.")
     if facts["feeds"]:
         columns = ("peer", "decided", "released", "receipted", "received")
         feeds = [(*(feed[name] for name in columns), "stopped" if feed["stopped"] else "") for feed in facts["feeds"]]

@@ -25,7 +25,7 @@ class Unanswerable(Exception):  # noqa: N818  # an answer, not a fault
 
 
 class NotReady(Unanswerable):
-    """The tables are not there yet, or are being rebuilt in another shape: ask again in a while."""
+    """The tables are not there yet, or are being built again: ask again in a while, for no answer would be complete."""
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def snapshot(connection: AnyConnection, *names: str, hold: Hold | None = None) -
     `hold` takes the place of locking the tables directly, for who has no right on them.
 
     Raises:
-        NotReady: no projector has made the tables yet.
+        NotReady: the tables do not hold yet what was sealed when they were made, or are not there.
         RuntimeError: the connection is in a transaction of its own, whose view may be an older one.
     """
     if connection.info.transaction_status != pq.TransactionStatus.IDLE:
@@ -51,17 +51,41 @@ def snapshot(connection: AnyConnection, *names: str, hold: Hold | None = None) -
             yield cursor, position
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName):
         raise NotReady("The tables are being made or rebuilt: ask again in a while.") from None
+    except psycopg.errors.FeatureNotSupported:
+        raise NotReady("This server is a standby, which holds no tables to search: ask the node itself.") from None
     except psycopg.errors.QueryCanceled:
         raise Unanswerable("The question took longer than a minute: ask a narrower one.") from None
 
 
 def held(cursor: Cursor, names: Sequence[str]) -> tuple[int, int]:
-    """Lock the tables of these projections; the position all of them have reached, and how many there are."""
+    """Lock the tables of these projections; the position all of them have reached, and how many can answer.
+
+    Raises:
+        NotReady: some are being built.
+    """
     cursor.execute(_lock(names))
     cursor.execute(
-        "SELECT min(position), count(*) FROM read.position WHERE NOT is_fresh AND name = ANY(%s)", [list(names)]
+        "SELECT min(position), count(*) FROM read.position WHERE NOT is_fresh AND name = ANY(%s) AND position >= owed",
+        [list(names)],
     )
-    return cursor.fetchone() or (0, 0)
+    position, found = cursor.fetchone() or (0, 0)
+    if found != len(names):
+        raise being_built(cursor.execute(BUILDING, [list(names)]).fetchone())
+    return position, found
+
+
+BUILDING = """
+    SELECT min(greatest(0, coalesce((SELECT max(position) FROM read.position WHERE name = wanted), 0))),
+        (SELECT coalesce(max(position), 0) FROM ledger.sealed)
+    FROM unnest(%s::text[]) AS wanted
+"""
+"""How far the slowest of some projections has been built, and how far the ledger is sealed."""
+
+
+def being_built(reached: tuple[Any, ...] | None) -> NotReady:
+    """Say how far the tables have been built, as `BUILDING` tells it."""
+    at, head = reached or (0, 0)
+    return NotReady(f"The tables are being built from the ledger: position {at} of {head}. Ask again in a while.")
 
 
 def tables_of(names: Sequence[str]) -> list[str]:

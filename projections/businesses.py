@@ -20,7 +20,7 @@ NAMES = all_names("business")
 OWN_COLUMNS = ("countries", "roles", "is_closed")
 FOLDING = Folding("business", "business_state")
 TABLES = (
-    record_table("business", "countries text[] NOT NULL, roles text[] NOT NULL, is_closed boolean NOT NULL"),
+    record_table("business", "countries text[] NOT NULL, roles text[] NOT NULL, is_closed boolean NOT NULL", ()),
     name_table("business_name"),
     FOLDING.table,
 )

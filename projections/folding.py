@@ -65,6 +65,7 @@ class Folding:
             table,
             f"CREATE TABLE {table} (record_id uuid PRIMARY KEY, version integer NOT NULL, state bytea NOT NULL)"
             " WITH (fillfactor = 80)",
+            personal=("state",),
         )
 
     def chains(self, cursor: Cursor, entries: Sequence[Entry], past: Past) -> list[Chain]:

@@ -1,5 +1,8 @@
 """Fresh tables: made, filled beside the serving ones, indexed, and put in their place.
 
+All of them are UNLOGGED: nothing of them reaches the write-ahead log, its archive, a base backup or a standby, and a
+crash empties them together with their positions, so that they are built again from the ledger.
+
 Nothing here holds a writing transaction open for longer than a batch takes, since that would hold up the sealer:
 indexes are built concurrently, and the swap is one short transaction that gives way to readers and is tried again.
 After a crash the fresh tables go on from the position they had committed.
@@ -8,7 +11,7 @@ After a crash the fresh tables go on from the position they had committed.
 from psycopg import errors, sql
 
 from projections.positions import Connection
-from projections.projection import Cursor, Projection
+from projections.projection import Cursor, Projection, Table
 from projections.slot import Slot
 
 SWAP_WAIT = "500ms"
@@ -16,14 +19,15 @@ SWAP_WAIT = "500ms"
 
 
 def make_serving(slot: Slot, projection: Projection) -> None:
-    """Make the tables of a projection that has none yet, at position zero, ready to serve."""
+    """Make the tables of a projection that has none yet, at position zero; they answer when they are full."""
     with slot.transaction() as cursor:
         _make(cursor, projection)
         for table in projection.TABLES:
             for index in table.indexes:
                 cursor.execute(index.encode())
         cursor.execute(
-            "INSERT INTO read.position (name, is_fresh, version, position, tables) VALUES (%s, false, %s, 0, %s)",
+            "INSERT INTO read.position (name, is_fresh, version, position, tables, owed)"
+            " SELECT %s, false, %s, 0, %s, coalesce(max(position), 0) FROM ledger.sealed",
             [projection.NAME, projection.VERSION, [table.name for table in projection.TABLES]],
         )
 
@@ -41,9 +45,30 @@ def make_fresh(slot: Slot, projection: Projection) -> None:
 def _make(cursor: Cursor, projection: Projection) -> None:
     for table in projection.TABLES:
         cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(table.name)))
-        cursor.execute(table.definition.encode())
+        cursor.execute(unlogged(table).encode())
+        for column in table.personal:
+            cursor.execute(
+                sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET STATISTICS 0").format(
+                    sql.Identifier(table.name), sql.Identifier(column)
+                )
+            )
         if not table.is_open:  # the second line, behind the gate of access
             cursor.execute(sql.SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(sql.Identifier(table.name)))
+
+
+def unlogged(table: Table) -> str:
+    """The definition of a table that no log, backup or standby ever holds."""
+    return table.definition.replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1)
+
+
+def are_logged(connection: Connection, projection: Projection) -> bool:
+    """Whether an older program made tables of this projection that the write-ahead log holds: build them anew."""
+    found = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+        " WHERE nspname IN ('read', 'read_fresh') AND relname = ANY(%s) AND relkind = 'r' AND relpersistence = 'p')",
+        [[table.name for table in projection.TABLES]],
+    ).fetchone()
+    return found == (True,)
 
 
 def build_next_index(connection: Connection, slot: Slot, projection: Projection) -> bool:
@@ -100,7 +125,7 @@ def swap(slot: Slot, projection: Projection) -> bool:
 def _swap(cursor: Cursor, projection: Projection) -> None:
     cursor.execute("SELECT tables FROM read.position WHERE name = %s AND NOT is_fresh", [projection.NAME])
     (old,) = cursor.fetchone() or ([],)
-    for name in sorted(old):
+    for name in sorted({*old, *(table.name for table in projection.TABLES)}):  # after a crash no position names them
         cursor.execute(sql.SQL("DROP TABLE IF EXISTS read.{}").format(sql.Identifier(name)))
     for table in projection.TABLES:
         cursor.execute(sql.SQL("ALTER TABLE read_fresh.{} SET SCHEMA read").format(sql.Identifier(table.name)))

@@ -29,6 +29,7 @@ TABLES = (
             node text NOT NULL, peer text, instrument text, handling text,
             version integer NOT NULL, position bigint NOT NULL)""",
         ("CREATE INDEX narrative_words ON narrative USING gin (words)",),
+        personal=("words",),
     ),
     *(folding.table for folding in FOLDINGS.values()),
 )

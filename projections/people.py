@@ -35,7 +35,9 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
 
 def find(cursor: Cursor, name: str, kinds: Sequence[str], limit: int, tables: Tables = READ) -> list[Named]:
     """Those whose names fit best, or who have this number; best first, each record once."""
+    cursor.execute("SET LOCAL enable_seqscan = off")  # the planner has no samples of names, and would at times read all
     found = [named for kind in kinds for named in _find(cursor, kind, name, tables)]
+    cursor.execute("SET LOCAL enable_seqscan = on")
     best: dict[UUID, Named] = {}
     for named in sorted(found, key=lambda named: (-named.score, named.name, named.record_id)):
         best.setdefault(named.record_id, named)

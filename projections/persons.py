@@ -20,7 +20,7 @@ NAMES = all_names("person")
 OWN_COLUMNS = ("born_on", "born_year", "nationalities")
 FOLDING = Folding("person", "person_state")
 TABLES = (
-    record_table("person", "born_on date, born_year integer, nationalities text[] NOT NULL"),
+    record_table("person", "born_on date, born_year integer, nationalities text[] NOT NULL", OWN_COLUMNS),
     name_table("person_name"),
     FOLDING.table,
 )

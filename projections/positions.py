@@ -1,8 +1,9 @@
 """How far each projection has come, what it could not apply, and what it is asked to tell again.
 
 `read.position` holds a row for the tables that serve and, while a projection is rebuilt, one for the fresh tables in
-the schema `read_fresh`. What is parked names the entry and the type of the error, never its text, which may be
-personal.
+the schema `read_fresh`. A crash of the server empties all of this and the tables together (they are UNLOGGED): then
+they are built again, and answer nothing before they have reached what they owe. What is parked names the entry and the
+type of the error, never its text, which may be personal.
 """
 
 import time
@@ -20,21 +21,29 @@ from projections.projection import Projection
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 PREPARE_LOCK = 0x6E63656E_02  # "ncen", 2
+NOT_THERE = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.InvalidSchemaName,
+    psycopg.errors.FeatureNotSupported,
+)
+"""What a server says of tables that are not made yet, are of an older program, or that it cannot have as a standby."""
 SHORTEST_WAIT_S = 0.002
 LONGEST_WAIT_S = 0.1
 
 SCHEMA = """
 CREATE SCHEMA IF NOT EXISTS read;
 CREATE SCHEMA IF NOT EXISTS read_fresh;
-CREATE TABLE IF NOT EXISTS read.position (
+CREATE UNLOGGED TABLE IF NOT EXISTS read.position (
     name text NOT NULL,
     is_fresh boolean NOT NULL,
     version integer NOT NULL,
     position bigint NOT NULL,
     tables text[] NOT NULL,
+    owed bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (name, is_fresh)
 ) WITH (fillfactor = 20);
-CREATE TABLE IF NOT EXISTS read.parked (
+CREATE UNLOGGED TABLE IF NOT EXISTS read.parked (
     projection text NOT NULL,
     is_fresh boolean NOT NULL,
     position bigint NOT NULL,
@@ -43,18 +52,27 @@ CREATE TABLE IF NOT EXISTS read.parked (
     at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (projection, is_fresh, position)
 );
-CREATE TABLE IF NOT EXISTS read.retelling (
+CREATE UNLOGGED TABLE IF NOT EXISTS read.retelling (
     projection text NOT NULL,
     is_fresh boolean NOT NULL,
     record_id uuid NOT NULL,
     position bigint NOT NULL,
     PRIMARY KEY (projection, is_fresh, record_id)
 );
+ALTER TABLE read.position ADD COLUMN IF NOT EXISTS owed bigint NOT NULL DEFAULT 0;
+ALTER TABLE read.position SET UNLOGGED;
+ALTER TABLE read.parked SET UNLOGGED;
+ALTER TABLE read.retelling SET UNLOGGED;
 """
+"""The last four are for what an older program made. `owed` is how far the ledger was sealed when tables were made that
+serve before they are full: below it they answer nothing."""
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a projection has come; `rebuilding_at` is the position of its fresh tables while it is rebuilt."""
+    """How far a projection has come; `rebuilding_at` is the position of its fresh tables while it is rebuilt.
+
+    It answers when `is_built`: not before tables that were lost with a crash, or never made, hold all that they owe.
+    """
 
     name: str
     version: int
@@ -62,6 +80,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     lag: int
     parked: int
     rebuilding_at: int | None = None
+    is_built: bool = True
 
 
 class Parked(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,8 +95,10 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True):
 
 def prepare(connection: Connection) -> None:
     """Make the schemas and the tables of positions if there are none."""
-    found = connection.execute("SELECT to_regclass('read.retelling')").fetchone()
-    if found != (None,):
+    found = connection.execute(
+        "SELECT relpersistence = 'u' FROM pg_class WHERE oid = to_regclass('read.retelling')"
+    ).fetchone()
+    if found == (True,):
         return
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [PREPARE_LOCK])
@@ -85,7 +106,7 @@ def prepare(connection: Connection) -> None:
 
 
 def positions(database_url: str) -> list[Position]:
-    """How far each projection has come, by name; empty before the first projector has run.
+    """How far each projection has come, by name; empty where no projector has run, or none since a crash.
 
     Raises:
         psycopg.OperationalError: the server cannot be reached.
@@ -100,17 +121,18 @@ def positions(database_url: str) -> list[Position]:
                     lag=max(0, head - position),
                     parked=parked,
                     rebuilding_at=fresh,
+                    is_built=is_built,
                 )
-                for name, version, position, fresh, parked, head in connection.execute(
-                    """SELECT live.name, live.version, live.position, fresh.position,
-                        (SELECT count(*) FROM read.parked WHERE projection = live.name AND NOT parked.is_fresh),
-                        (SELECT coalesce(max(position), 0) FROM ledger.sealed)
-                    FROM read.position AS live
-                    LEFT JOIN read.position AS fresh ON fresh.name = live.name AND fresh.is_fresh
-                    WHERE NOT live.is_fresh ORDER BY live.name"""
+                for name, version, position, fresh, parked, head, is_built in connection.execute(
+                    """SELECT name, coalesce(live.version, fresh.version), coalesce(live.position, 0), fresh.position,
+                        (SELECT count(*) FROM read.parked WHERE projection = name AND NOT parked.is_fresh),
+                        (SELECT coalesce(max(position), 0) FROM ledger.sealed),
+                        coalesce(live.position >= live.owed, false)
+                    FROM (SELECT * FROM read.position WHERE NOT is_fresh) AS live
+                    FULL JOIN (SELECT * FROM read.position WHERE is_fresh) AS fresh USING (name) ORDER BY name"""
                 )
             ]
-        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        except NOT_THERE:
             return []
 
 
@@ -125,7 +147,7 @@ def parked(database_url: str) -> list[Parked]:
                     " ORDER BY position, projection"
                 )
             ]
-        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        except NOT_THERE:
             return []
 
 
@@ -149,10 +171,11 @@ def wait_for(database_url: str, position: int, timeout_seconds: float, names: Se
 def _have_reached(connection: Connection, names: Sequence[str], position: int) -> bool:
     try:
         row = connection.execute(
-            "SELECT count(*) FROM read.position WHERE NOT is_fresh AND name = ANY(%s) AND position >= %s",
+            "SELECT count(*) FROM read.position WHERE NOT is_fresh AND name = ANY(%s)"
+            " AND position >= greatest(owed, %s)",
             [list(names), position],
         ).fetchone()
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+    except NOT_THERE:
         return False
     return row == (len(names),)
 
@@ -200,6 +223,12 @@ def rebuild(database_url: str, name: str) -> None:
     with psycopg.connect(database_url) as connection:
         prepare(connection)
         start_fresh(connection, PROJECTIONS[name])
+
+
+def head(connection: Connection) -> int:
+    """How far the ledger is sealed."""
+    row = connection.execute("SELECT coalesce(max(position), 0) FROM ledger.sealed").fetchone()
+    return int(row[0]) if row else 0
 
 
 def start_fresh(connection: Connection, projection: Projection) -> None:

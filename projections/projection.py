@@ -32,6 +32,8 @@ class Table(msgspec.Struct, frozen=True):
     indexes: tuple[str, ...] = ()
     is_open: bool = False
     """Whether it names no one; any other table shows no row to anybody but its owner, whatever right was given."""
+    personal: tuple[str, ...] = ()
+    """Columns of which the server keeps no samples for its planner: its catalogue is logged, and so archived."""
 
 
 class Projection(Protocol):

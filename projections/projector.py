@@ -3,7 +3,8 @@
 One thread and one connection for each projection, and one runner for each in all processes (an advisory lock).
 Following live, catching up and rebuilding are the same step: read a batch, apply it, commit it with the position. A
 runner never gives up: what is wrong with the server or the connection is waited out with a bounded back-off, and it
-starts again from the position in the database, so that kill -9 at any moment repeats nothing and loses nothing.
+starts again from the position in the database, so that kill -9 at any moment repeats nothing and loses nothing. Where
+the server itself crashed there are no positions and no rows: then all is built again from the ledger.
 """
 
 import gc
@@ -25,6 +26,8 @@ from projections.slot import Slot, connect, take
 POLL_S = 0.5
 LOCK_POLL_S = 1.0
 FIRST_BACK_OFF_S = 0.1
+FILLED_IN_PLACE = 5_000
+"""A ledger of so many entries is told into tables that serve at once; a longer one is told into fresh tables first."""
 LONGEST_BACK_OFF_S = 5.0
 log = logging.getLogger(__name__)
 
@@ -113,9 +116,22 @@ class Runner:
         serving = Slot(connection, self._feed, self._projection, is_fresh=False)
         building = Slot(connection, self._feed, self._projection, is_fresh=True)
         serving.look()
-        if serving.position is None:
-            fresh.make_serving(serving, self._projection)
+        if fresh.are_logged(connection, self._projection):
+            positions.start_fresh(connection, self._projection)
+        elif serving.position is None:
+            self._begin(connection, serving)
         return serving, building
+
+    def _begin(self, connection: Connection, serving: Slot) -> None:
+        """Make what was never made, or was lost when the server crashed; nothing read before that is told."""
+        self._forget()
+        if positions.head(connection) <= FILLED_IN_PLACE:
+            fresh.make_serving(serving, self._projection)
+
+    def _forget(self) -> None:
+        """What was erased before may not come from what was read before."""
+        self._feed.forget()
+        self._built_since = time.monotonic()
 
     def step(self, connection: Connection, serving: Slot, building: Slot) -> None:
         """Do the next piece of work, or wait for some; each piece is short and leaves everything consistent."""
@@ -139,8 +155,8 @@ class Runner:
         return slot.retell_asked() or has_more
 
     def _advance(self, slot: Slot) -> None:
-        since = self._built_since if slot.schema == "read_fresh" else 0.0
-        if batch := self._feed.read(slot.position or 0, who=f"{self.name} {slot.schema}", since=since):
+        who = f"{self.name} {slot.schema}"
+        if batch := self._feed.read(slot.position or 0, who=who, since=self._built_since):
             slot.advance(batch)
 
     def _build(self, connection: Connection, building: Slot, *, least: int) -> None:
@@ -149,8 +165,7 @@ class Runner:
         They never take over at less than the position that the serving tables had reached.
         """
         if building.position == -1:
-            self._feed.forget()
-            self._built_since = time.monotonic()  # what was erased before may not come from what was read before
+            self._forget()
             fresh.make_fresh(building, self._projection)
             return
         if max(self._feed.head, least) > (building.position or 0):

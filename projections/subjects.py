@@ -34,8 +34,8 @@ RECORD_COLUMNS = (
 )
 
 
-def record_table(name: str, more: str) -> Table:
-    """The table of one row for each record; `more` defines its own columns."""
+def record_table(name: str, more: str, personal: Sequence[str]) -> Table:
+    """The table of one row for each record; `more` defines its own columns, of which some are `personal`."""
     return Table(
         name,
         f"""CREATE TABLE {name} (
@@ -46,6 +46,7 @@ def record_table(name: str, more: str) -> Table:
             f"CREATE INDEX {name}_numbers ON {name} USING gin (numbers)",
             f"CREATE INDEX {name}_merged ON {name} USING gin (merged)",
         ),
+        personal=("name", "numbers", *personal),
     )
 
 
@@ -57,6 +58,7 @@ def name_table(name: str) -> Table:
             record_id uuid NOT NULL, name text NOT NULL, latin text NOT NULL, keys text[] NOT NULL,
             PRIMARY KEY (record_id, name))""",
         (f"CREATE INDEX {name}_keys ON {name} USING gin (keys)",),
+        personal=("name", "latin", "keys"),
     )
 
 

@@ -1,8 +1,8 @@
 """Profile `crash`: PostgreSQL, sealer, projector and exchange are killed with -9, at random and at the seam.
 
 At the seam means right after something was acknowledged, when the next is on its way. Writers in processes of their own
-note outside what was acknowledged; at the end each of it must be sealed, once, without a gap, and the projections must
-come to the end.
+note outside what was acknowledged; at the end each of it must be sealed, once, without a gap, and the projections,
+which a crash of the server empties, must be built again to the end.
 """
 
 import random
@@ -14,6 +14,7 @@ from cli.processes import until
 from exchange import peers, schema
 from exchange.peers import Identity
 from ledger.ledger import Ledger
+from projections.catalogue import PROJECTIONS
 from projections.positions import positions
 from soak import careless, counting
 from soak.invented import LAWYER, NODE, premise
@@ -94,10 +95,17 @@ def _strike(victim: str, running: EmbeddedPostgres, children: Processes) -> None
 
 def _behind(url: str) -> list[str]:
     """Say which projection does not come to the end, or has parked something."""
-    until(lambda: all(one.lag == 0 for one in positions(url)), wait_s=PROGRESS_WITHIN_S)
+    until(lambda: _are_built(url), wait_s=PROGRESS_WITHIN_S)
     found = positions(url)
     wrong = [f"the projection {one.name} is {one.lag} behind" for one in found if one.lag]
+    wrong += [f"the projection {name} is not built" for name in PROJECTIONS.keys() - {one.name for one in found}]
+    wrong += [f"the projection {one.name} is not built" for one in found if not one.is_built]
     return wrong + [f"the projection {one.name} has parked {one.parked}" for one in found if one.parked]
+
+
+def _are_built(url: str) -> bool:
+    found = positions(url)
+    return len(found) == len(PROJECTIONS) and all(one.is_built and one.lag == 0 for one in found)
 
 
 def _control(running: EmbeddedPostgres) -> int:

@@ -24,6 +24,7 @@ from domain.attribution import Role
 from ledger.keyring import Keyring
 from ledger.sessions import Session
 from ledger.vault import Vault
+from projections.asking import NotReady
 from tests.access.world import World, asked
 
 OPEN = "SELECT * FROM gate.open(%s, %s, %s, %s, %s)"
@@ -262,3 +263,27 @@ def test_a_role_that_may_not_look_gets_no_ticket(closed: World) -> None:
             gate.ask(session, "made up", asked(), [], "x")
         with pytest.raises(Withheld):
             gate.ask(session, closed.secrets["anna"], asked("user list"), [], "x")
+
+
+def test_while_the_tables_are_being_built_nothing_is_said_to_be_missing(closed: World) -> None:
+    """After a crash they are empty: the gate says so, and neither hides nor opens by what it cannot know."""
+    case, person = closed.case()
+    vault = Vault(Keyring.open(closed.home / "keys"))
+
+    def reads(user: str, record: str) -> int:
+        with closed.reader() as session:
+            ticket = ticket_for(closed, session, record, user=user)
+            return len(gate.open_record(session, ticket, vault, UUID(record)))
+
+    assert (reads("otto", person), reads("otto", case) > 0, reads("anna", person) > 0) == (0, True, True)
+    with closed.owner() as session:
+        session.execute("UPDATE read.position SET owed = position + 1000 WHERE name = 'parties'")
+    with pytest.raises(NotReady, match="being built"):
+        reads("otto", person)
+    assert reads("anna", person) > 0, "who recorded it is known from the ledger"
+    said = closed.as_("otto").fails(ExitCode.UNREACHABLE, "person", "list", "--name", "Pablo Quintana")
+    assert "being built from the ledger: position" in said
+    assert "being built" in closed.as_("otto").fails(ExitCode.UNREACHABLE, "person", "show", person)
+    with closed.owner() as session:
+        session.execute("UPDATE read.position SET owed = 0 WHERE name = 'parties'")
+    assert closed.as_("otto").fails(ExitCode.NOT_FOUND, "person", "show", person)

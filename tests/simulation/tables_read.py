@@ -18,17 +18,19 @@ REACH_UNGUARDED = "UPDATE read.position SET position = %s WHERE name = %s AND is
 """What no runner says: it moves the position wherever another has moved it meanwhile."""
 
 
-@statement("SELECT to_regclass('read.retelling')")
+@statement("SELECT relpersistence = 'u' FROM pg_class WHERE oid = to_regclass('read.retelling')")
 def is_prepared(_: Session, __: Transaction, ___: Sequence[Any]) -> Answer:
     """Whether the tables are there: they are."""
-    return [("read.retelling",)], 1
+    return [(True,)], 1
 
 
-@statement("SELECT pg_try_advisory_lock(%s, %s)")
-def try_lock(session: Session, _: Transaction, parameters: Sequence[Any]) -> Answer:
-    """Take a lock that lasts as long as the session."""
-    holder = session.server.advisory.setdefault(tuple(parameters), session)
-    return [(holder is session,)], 1
+@statement(
+    "SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+    " WHERE nspname IN ('read', 'read_fresh') AND relname = ANY(%s) AND relkind = 'r' AND relpersistence = 'p')"
+)
+def are_logged(_: Session, __: Transaction, ___: Sequence[Any]) -> Answer:
+    """Whether an older program made the tables: it did not."""
+    return [(False,)], 1
 
 
 @statement('SET LOCAL search_path = "read"')

@@ -16,6 +16,8 @@ import msgspec
 from psycopg import sql
 
 from access.schema import LOG_READER
+from ledger import log_tree
+from ledger.leaf import leaf_hash
 from ledger.sessions import Session, connect
 
 COLUMNS = (
@@ -184,37 +186,89 @@ def hash_of(before: bytes, row: tuple[Any, ...]) -> bytes:
     return hashlib.sha256(before + json.dumps(parts, ensure_ascii=False).encode()).digest()
 
 
-def verify(session: Session, anchor: tuple[int, str] | None = None) -> Verdict:
-    """Recompute the chain, and compare it with its head and with an anchor that was kept elsewhere."""
-    dropped = session.execute(
+_CHAIN = """
+    SELECT l.number, (extract(epoch FROM at) * 1000000)::bigint, operation, user_id, role, purpose, legal_basis, verb,
+        justification, reference, is_break_glass, ticket, answers, records, peer, position, digest, hash, leaf
+    FROM processing.log l LEFT JOIN processing.leaf t ON t.number = l.number
+    WHERE l.number > %s ORDER BY l.number
+"""
+
+
+def head(session: Session) -> tuple[int, bytes]:
+    """The number and hash of the last line."""
+    row = session.execute("SELECT number, hash FROM processing.head").fetchone()
+    return (int(row[0]), bytes(row[1])) if row else (0, NO_HASH)
+
+
+def _start(session: Session, since: int) -> tuple[int, bytes]:
+    """The line after which the chain is recomputed, and its hash: one of these lines, or the last that was erased."""
+    row = session.execute(
         "SELECT last_number, last_hash FROM processing.dropped ORDER BY last_number DESC LIMIT 1"
     ).fetchone()
-    number, before = dropped or (0, NO_HASH)
-    first, lines, gaps = number, 0, list[Gap]()
+    number, before = row or (0, NO_HASH)
+    if since > number:
+        row = session.execute("SELECT hash FROM processing.log WHERE number = %s", [since]).fetchone()
+        number, before = (since, bytes(row[0])) if row else (number, before)
+    return number, before
+
+
+def verify(session: Session, anchor: tuple[int, str] | None = None, *, since: int = 0) -> Verdict:
+    """Recompute the chain, and compare it with its head, its tree, and with an anchor that was kept elsewhere.
+
+    Only what follows the line `since` is recomputed.
+    """
     with session.transaction(), session.cursor("chain") as cursor:
-        cursor.execute(
-            "SELECT number, (extract(epoch FROM at) * 1000000)::bigint, operation, user_id, role, purpose, legal_basis,"
-            " verb, justification, reference, is_break_glass, ticket, answers, records, peer, position, digest, hash"
-            " FROM processing.log ORDER BY number"
-        )
-        for *row, stored in cursor:
+        session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        number, before = _start(session, since)
+        first, lines, gaps = number, 0, list[Gap]()
+        cursor.execute(_CHAIN, [number])
+        for *row, stored, leaf in cursor:
             if row[0] != number + 1:
                 gaps.append(Gap(number + 1, "is missing" if row[0] > number else "is there twice"))
             elif hash_of(before, tuple(row)) != stored:
                 gaps.append(Gap(row[0], "was changed, or what precedes it"))
+            elif leaf is not None and leaf != leaf_hash(stored):
+                gaps.append(Gap(row[0], "is another than in the log's tree"))
             if anchor is not None and row[0] == anchor[0] and stored.hex() != anchor[1]:
                 gaps.append(Gap(row[0], "is another than when it was last verified"))
             number, before, lines = row[0], stored, lines + 1
-    head = session.execute("SELECT number, hash FROM processing.head").fetchone()
-    if head != (number, before):
-        gaps.append(Gap(number + 1, "is missing at the end"))
+        if head(session) != (number, before):
+            gaps.append(Gap(number + 1, "is missing at the end"))
     if anchor is not None and anchor[0] > max(number, first):
         gaps.append(Gap(anchor[0], "was there when it was last verified, and is not any more"))
     return Verdict(lines, number, before.hex(), tuple(gaps))
 
 
+class Erased(msgspec.Struct, frozen=True):
+    """A month of the log that was erased: by whom and when, and the last line that it had."""
+
+    month: str
+    last: int
+    rows: int
+    at: datetime
+    by: str
+
+
+def erased(session: Session) -> list[Erased]:
+    """The months that were erased, oldest first."""
+    return [
+        Erased(*row)
+        for row in session.execute(
+            "SELECT to_char(month, 'YYYY-MM'), last_number, rows, dropped_at, dropped_by FROM processing.dropped"
+            " ORDER BY month"
+        ).fetchall()
+    ]
+
+
 def drop_before(session: Session, month: str, by: str) -> list[str]:
-    """Erase whole months before this one (2026-01), as the owner; the chain goes on from the last hash of what went."""
+    """Erase whole months before this one (2026-01), as the owner; the chain goes on from the last hash of what went.
+
+    What went stays provable: the leaves of its lines were in the tree before, and stay there.
+
+    Raises:
+        Damaged: a line is missing before it could be taken into the tree.
+    """
+    log_tree.grow(session)
     names = session.execute(
         "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
         " WHERE i.inhparent = 'processing.log'::regclass AND c.relname < %s ORDER BY c.relname",
@@ -232,4 +286,7 @@ def drop_before(session: Session, month: str, by: str) -> list[str]:
                 ).format(sql.Literal(f"{name[4:].replace('_', '-')}-01"), table, sql.Literal(by), table)
             )
             session.execute(sql.SQL("DROP TABLE processing.{}").format(table))
+            session.execute(
+                "SELECT processing.tell('erasure', %s, NULL, NULL, NULL, 'log drop', '{}', NULL, NULL)", [by]
+            )
     return [name[4:].replace("_", "-") for (name,) in names]

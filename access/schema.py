@@ -10,6 +10,7 @@ from psycopg import sql
 from access import gate_sql, log_sql
 from access.need_to_know import PREDICATE
 from domain.permissions import HOST, SIGHTS, VERBS
+from ledger import log_tree
 from ledger.schema import DDL_LOCK
 from ledger.sessions import Session, connect
 
@@ -91,7 +92,7 @@ def prepare(session: Session) -> None:
         session.execute(sql.SQL(_MAKE_ROLE).format(role=sql.Identifier(role)))
     with session.transaction():
         session.execute("SELECT pg_advisory_xact_lock(%s)", [DDL_LOCK])
-        for statements in (TABLES, log_sql.TABLES, log_sql.FUNCTIONS, PREDICATE, gate_sql.FUNCTIONS):
+        for statements in (TABLES, log_sql.TABLES, log_tree.TABLES, log_sql.FUNCTIONS, PREDICATE, gate_sql.FUNCTIONS):
             session.execute(statements.encode())
         _write_matrix(session)
         for statement in (*RIGHTS, SHIELD):
@@ -109,7 +110,7 @@ RIGHTS = (
     f"GRANT USAGE ON SCHEMA gate TO {READER}",
     f"GRANT EXECUTE ON FUNCTION {', '.join(gate_sql.GRANTED)} TO {READER}",
     f"GRANT USAGE ON SCHEMA processing TO {LOG_READER}",
-    f"GRANT SELECT ON processing.log, processing.head, processing.dropped, processing.reviewed TO {LOG_READER}",
+    f"GRANT SELECT ON ALL TABLES IN SCHEMA processing TO {LOG_READER}",
 )
 
 

@@ -40,7 +40,7 @@ OPEN = (
 UP_WAIT_S = 420.0  # longer than a PostgreSQL may take to recover
 DOWN_WAIT_S = 180.0
 
-Kind = Literal["seal", "prove", "project", "exchange"]
+Kind = Literal["seal", "prove", "project", "exchange", "follow"]
 
 
 def up(  # noqa: PLR0913  # the flags of one verb
@@ -164,6 +164,12 @@ def _entry(kind: Kind, settings: Settings) -> Callable[[threading.Event], None]:
         from projections import projector
 
         return lambda stop: projector.run(url, keys=settings.keys, stop=stop)
+    if kind == "follow":
+        from access import following
+
+        return lambda stop: following.run(
+            url, node=settings.node, keys=settings.keys, folder=settings.checkpoints, stop=stop
+        )
     from cli import certificates
     from exchange import worker
 
@@ -182,10 +188,10 @@ def _entry(kind: Kind, settings: Settings) -> Callable[[threading.Event], None]:
 
 
 def work(kind: Kind) -> ExitCode:
-    """Do one part of the node's work until asked to stop: seal, prove, project or exchange; `ncen up` starts all.
+    """Do one part of the node's work until asked to stop: seal, prove, project, exchange, follow; `ncen up` starts all.
 
     Args:
-        kind: Which part.
+        kind: Which part; `follow` keeps the processing log of a closed node.
     """
     from cli.log import open_log
 

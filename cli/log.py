@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 4_000_000
 OLD_FILES = 3
 OURS = "ncen"
-ROOMS = (OURS, "ledger", "projections", "exchange", "intake", "cli")  # they keep the rule themselves
+ROOMS = (OURS, "ledger", "projections", "exchange", "intake", "access", "cli")  # they keep the rule themselves
 
 
 class Bare(logging.Formatter):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import structlog
 
 DATABASE = "ncen"
-KINDS = ("seal", "prove", "project", "exchange")
+KINDS = ("seal", "prove", "project", "exchange", "follow")
 TICK_S = 0.25
 SLOWEST_RESTART_S = 30.0
 SETTLED_S = 60.0  # a worker that has lived this long is taken for sound again

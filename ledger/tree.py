@@ -16,7 +16,11 @@ _SUBTREES = "SELECT hash FROM ledger.subtree WHERE level = %s AND number >= %s A
 
 
 class Tree:
-    """The tree as one session sees it."""
+    """The tree as one session sees it; where its hashes lie, a tree of something else says otherwise."""
+
+    LEAVES = _LEAVES
+    SUBTREES = _SUBTREES
+    SIZE = "SELECT size FROM ledger.seal_state"
 
     def __init__(self, connection: Session) -> None:
         """Read through this session."""
@@ -25,7 +29,7 @@ class Tree:
 
     def size(self) -> int:
         """Return how many entries are sealed."""
-        row = self._connection.execute("SELECT size FROM ledger.seal_state").fetchone()
+        row = self._connection.execute(self.SIZE).fetchone()
         return 0 if row is None else int(row[0])
 
     def root(self, size: int) -> bytes:
@@ -108,8 +112,8 @@ class Tree:
             first = number * WIDTH
             cursor = self._connection.cursor(binary=True)
             if level == 0:
-                found = cursor.execute(_LEAVES, [first, first + WIDTH], prepare=True)
+                found = cursor.execute(self.LEAVES, [first, first + WIDTH], prepare=True)
             else:
-                found = cursor.execute(_SUBTREES, [level, first, first + WIDTH], prepare=True)
+                found = cursor.execute(self.SUBTREES, [level, first, first + WIDTH], prepare=True)
             known = self._rows[level, number] = [row[0] for row in found.fetchall()]
         return known

@@ -1,0 +1,112 @@
+"""The processing log's own prover: each minute it recomputes what came since the head it signed last, and signs anew.
+
+Nothing is signed that does not fit. What it found is stored, and shown by `ncen status` and `ncen log verify`. It goes
+by the newest head that lies outside of PostgreSQL, so that a log cut off or recomputed in the database alone is
+found here. What was recomputed with the host's files and key too, only peers can tell.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from access import reports
+from ledger import log_tree, node_keys
+from ledger.checkpoint import Head, NotCheckpoint
+from ledger.checkpoints import Signed
+from ledger.errors import Damaged, NotFound
+from ledger.keyring import Keyring
+from ledger.log_tree import LogTree, Newest
+from ledger.node_keys import NodeKeys
+from ledger.sessions import Session
+
+EVERY_S = 60.0
+
+
+class LogProver:
+    """Signs the heads of one node's processing log."""
+
+    def __init__(self, node: str, keys: Path, folder: Path | None) -> None:
+        """Use the keys of this folder; `folder` is where checkpoints are kept outside of PostgreSQL."""
+        self.origin = log_tree.origin_of(node)
+        self._node = node
+        self._keys = keys
+        self._folder = folder
+
+    @classmethod
+    def open(cls, keys: Path, *, node: str, folder: Path | None) -> Self:
+        """Take the keys that are there.
+
+        Raises:
+            Unsafe: they are not safe, or do not hold.
+        """
+        made = cls(node, keys, folder)
+        made.keys()
+        return made
+
+    def keys(self) -> tuple[NodeKeys, Ed25519PrivateKey]:
+        """The keys that the node has had, and the one that signs now; read each time, since one may be replaced."""
+        keyring = Keyring.open(self._keys)
+        known = node_keys.known(keyring.folder, self._node, keyring.signing_key.public_key())
+        return known, node_keys.signer(keyring.folder, known, keyring.signing_key)
+
+    def newest(self, session: Session) -> Newest:
+        """The newest head that was signed, and what lies in the place of one."""
+        return log_tree.newest(session, self.origin, self.keys()[0], self._folder)
+
+    def look(self, session: Session) -> tuple[str, ...]:
+        """Recompute what came since the newest head, store what was found, and sign where nothing is wrong."""
+        known, key = self.keys()
+        found = log_tree.newest(session, self.origin, known, self._folder)
+        faults, head = list(found.faults), None
+        try:
+            edge = log_tree.grow(session)
+            head = Head(self.origin, edge.size, edge.root())
+            faults += misfits(session, found.signed)
+        except Damaged as error:
+            faults.append(str(error))
+        if head is not None and head.size and not faults:
+            self._sign(session, head, found.signed, key)
+        log_tree.note(session, head.size if head else 0, tuple(faults))
+        return tuple(faults)
+
+    def _sign(self, session: Session, head: Head, newest: Signed | None, key: Ed25519PrivateKey) -> None:
+        if newest is not None and newest.head == head and _is_by(newest.note, self.origin, key):
+            log_tree.keep(self._folder, newest.note, head)
+        else:
+            log_tree.store(session, head, key, self._folder)
+
+
+def misfits(session: Session, newest: Signed | None) -> list[str]:
+    """What of the tree and of the newest lines does not fit the newest head that was signed."""
+    if newest is None:
+        return [_of_chain(gap) for gap in reports.verify(session).gaps]
+    tree = LogTree(session)
+    try:
+        if tree.root(newest.size) != newest.head.root:
+            return [f"The processing log is another, up to line {newest.size}, than when that was signed."]
+    except (NotFound, IndexError, ValueError):
+        there = min(tree.size(), reports.head(session)[0])
+        return [f"The processing log was signed up to line {newest.size} and has {there} now: it was cut off."]
+    return [_of_chain(gap) for gap in reports.verify(session, since=newest.size).gaps]
+
+
+def _of_chain(gap: reports.Gap) -> str:
+    return f"Line {gap.number} of the processing log {gap.what}."
+
+
+def _is_by(note: str, origin: str, key: Ed25519PrivateKey) -> bool:
+    own = NodeKeys(origin, (node_keys.NodeKey(public_key=key.public_key().public_bytes_raw()),))
+    try:
+        log_tree.read(note, origin, own)
+    except NotCheckpoint:
+        return False
+    return True
+
+
+def of_peers(session: Session) -> Sequence[tuple[str, int, str | None]]:
+    """What the log's own look and its witnesses said last: who, up to which line, and what was wrong."""
+    return session.execute(
+        "SELECT run, size, CASE WHEN faults > 0 THEN first_fault END FROM processing.standing ORDER BY run"
+    ).fetchall()

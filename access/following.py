@@ -23,6 +23,7 @@ AT_ONCE = 100
 """So many entries in a transaction: a consultation waits for its end."""
 DISCLOSED_AT_ONCE = 1_000
 WAKE_S = 1.0
+FULL_EVERY_S = 86_400.0
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 TURN = (0x6E63656E, 0x6C)
 """The lock of the worker that follows: "ncen" and l."""
@@ -149,7 +150,7 @@ def run(database_url: str, *, node: str, keys: Path, folder: Path, stop: threadi
     pause_s = SHORTEST_PAUSE_S
     while not stop.is_set():
         try:
-            with connect(database_url) as session:
+            with connect(database_url, statement_timeout_ms=0) as session:
                 if _takes_turn(session, stop):
                     prover = LogProver.open(keys, node=node, folder=folder)
                     with Reader.open(database_url, keys=None) as reader:
@@ -173,11 +174,14 @@ def _takes_turn(session: Session, stop: threading.Event) -> bool:
 
 
 def _keep_following(session: Session, reader: Reader, prover: LogProver, stop: threading.Event) -> None:
-    next_look = 0.0
+    next_look, next_full = 0.0, 0.0
     while not stop.is_set():
         head = reader.head()
         follow(session, reader)
         if time.monotonic() >= next_look:
-            prover.look(session)
+            is_full = time.monotonic() >= next_full
+            for fault in prover.look(session, everything=is_full):
+                log.error("follow.fault", what=fault)
             next_look = time.monotonic() + LOOK_S
+            next_full = time.monotonic() + FULL_EVERY_S if is_full else next_full
         reader.wait(head, WAKE_S)

@@ -1,14 +1,15 @@
-"""The processing log's own prover: each minute it recomputes what came since the head it signed last, and signs anew.
+"""The processing log's own prover: each minute it recomputes what came since the head it signed last, daily all of it.
 
 Nothing is signed that does not fit. What it found is stored, and shown by `ncen status` and `ncen log verify`. It goes
 by the newest head that lies outside of PostgreSQL, so that a log cut off or recomputed in the database alone is
 found here. What was recomputed with the host's files and key too, only peers can tell.
 """
 
-from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from access import reports
@@ -18,10 +19,12 @@ from ledger.checkpoints import Signed
 from ledger.errors import Damaged, NotFound
 from ledger.keyring import Keyring
 from ledger.log_tree import LogTree, Newest
+from ledger.merkle import Frontier
 from ledger.node_keys import NodeKeys
 from ledger.sessions import Session
 
 EVERY_S = 60.0
+AT_ONCE = 10_000
 
 
 class LogProver:
@@ -55,15 +58,15 @@ class LogProver:
         """The newest head that was signed, and what lies in the place of one."""
         return log_tree.newest(session, self.origin, self.keys()[0], self._folder)
 
-    def look(self, session: Session) -> tuple[str, ...]:
-        """Recompute what came since the newest head, store what was found, and sign where nothing is wrong."""
+    def look(self, session: Session, *, everything: bool = False) -> tuple[str, ...]:
+        """Recompute what came since the newest head (or everything), store what was found, and sign what fits."""
         known, key = self.keys()
         found = log_tree.newest(session, self.origin, known, self._folder)
         faults, head = list(found.faults), None
         try:
             edge = log_tree.grow(session)
             head = Head(self.origin, edge.size, edge.root())
-            faults += misfits(session, found.signed)
+            faults += misfits(session, found.signed, everything=everything)
         except Damaged as error:
             faults.append(str(error))
         if head is not None and head.size and not faults:
@@ -78,10 +81,11 @@ class LogProver:
             log_tree.store(session, head, key, self._folder)
 
 
-def misfits(session: Session, newest: Signed | None) -> list[str]:
-    """What of the tree and of the newest lines does not fit the newest head that was signed."""
-    if newest is None:
-        return [_of_chain(gap) for gap in reports.verify(session).gaps]
+def misfits(session: Session, newest: Signed | None, *, everything: bool = False) -> list[str]:
+    """What of the tree and of the newest lines (or of all) does not fit the newest head that was signed."""
+    if newest is None or everything:
+        of_chain = [_of_chain(gap) for gap in reports.verify(session).gaps]
+        return of_chain + misfits_of_tree(session, newest)
     tree = LogTree(session)
     try:
         if tree.root(newest.size) != newest.head.root:
@@ -90,6 +94,53 @@ def misfits(session: Session, newest: Signed | None) -> list[str]:
         there = min(tree.size(), reports.head(session)[0])
         return [f"The processing log was signed up to line {newest.size} and has {there} now: it was cut off."]
     return [_of_chain(gap) for gap in reports.verify(session, since=newest.size).gaps]
+
+
+def misfits_of_tree(session: Session, newest: Signed | None) -> list[str]:
+    """Recompute the whole tree from its leaves, those of erased lines too, and compare it with what was signed."""
+    faults, edge = list[str](), Frontier()
+    with session.transaction(), session.cursor("leaves") as cursor:
+        cursor.execute("SELECT number, leaf FROM processing.leaf ORDER BY number")
+        while rows := cursor.fetchmany(AT_ONCE):
+            if [number for number, _ in rows] != list(range(edge.size + 1, edge.size + len(rows) + 1)):
+                return [f"A leaf after line {edge.size} of the processing log's tree is missing."]
+            leaves = [leaf for _, leaf in rows]
+            at = 0 if newest is None else newest.size - edge.size
+            if newest is not None and 0 < at <= len(leaves):
+                edge.extend(leaves[:at])
+                leaves = leaves[at:]
+                if edge.root() != newest.head.root:
+                    faults.append(
+                        f"The processing log is another, up to line {newest.size}, than when that was signed."
+                    )
+            edge.extend(leaves)
+    if newest is not None and newest.size > edge.size:
+        faults.append(
+            f"The processing log was signed up to line {newest.size} and has {edge.size} now: it was cut off."
+        )
+    return faults
+
+
+class Witnessed(msgspec.Struct, frozen=True):
+    """A peer that has cosigned the log's head: up to which line and when, and what it said is wrong, if anything."""
+
+    witness: str
+    size: int
+    at: datetime | None
+    problem: str | None
+
+
+def witnessed(session: Session) -> list[Witnessed]:
+    """What peers hold of the log, and what they said of it last."""
+    rows = session.execute(
+        "SELECT coalesce(c.witness, s.witness), coalesce(c.size, 0), c.cosigned_at, s.problem FROM"
+        " (SELECT DISTINCT ON (witness) witness, size, cosigned_at FROM processing.cosignature"
+        "  ORDER BY witness, size DESC) c"
+        " FULL JOIN (SELECT split_part(run, 'witness ', 2) AS witness,"
+        "  CASE WHEN faults > 0 THEN first_fault END AS problem FROM processing.standing WHERE run LIKE '%witness %') s"
+        " ON s.witness = c.witness ORDER BY 1"
+    ).fetchall()
+    return [Witnessed(*row) for row in rows]
 
 
 def _of_chain(gap: reports.Gap) -> str:
@@ -103,10 +154,3 @@ def _is_by(note: str, origin: str, key: Ed25519PrivateKey) -> bool:
     except NotCheckpoint:
         return False
     return True
-
-
-def of_peers(session: Session) -> Sequence[tuple[str, int, str | None]]:
-    """What the log's own look and its witnesses said last: who, up to which line, and what was wrong."""
-    return session.execute(
-        "SELECT run, size, CASE WHEN faults > 0 THEN first_fault END FROM processing.standing ORDER BY run"
-    ).fetchall()

@@ -184,6 +184,7 @@ def _entry(kind: Kind, settings: Settings) -> Callable[[threading.Event], None]:
         stop=stop,
         tls=tls,
         own_tls=own_tls,
+        checkpoints=settings.checkpoints,
     )
 
 

@@ -165,18 +165,40 @@ def duties() -> None:
 
 @app.command
 def verify() -> ExitCode:
-    """Recompute the log's chain, name each line that does not fit, and keep its head outside the database."""
+    """Recompute the log's chain and tree, name what does not fit, and tell up to which line peers have witnessed it.
+
+    The log is compared with the head that was signed last, with its own head when it was last verified, both kept
+    outside the database, and with what peers said. Ends with 6 when something does not fit.
+    """
+    from access import log_prover
+    from access.reports import erased
     from access.reports import verify as recompute
 
     with _log(None) as (session, settings):
         anchor = settings.home / "processing.anchor"
         kept = json.loads(anchor.read_text(encoding="utf-8")) if anchor.exists() else None
         verdict = recompute(session, (int(kept["number"]), str(kept["hash"])) if kept else None)
-    if not verdict.gaps:
+        prover = log_prover.LogProver.open(settings.keys, node=settings.node, folder=settings.checkpoints)
+        newest, peers, months = prover.newest(session), log_prover.witnessed(session), erased(session)
+        faults = [*newest.faults, *log_prover.misfits_of_tree(session, newest.signed)]
+    faults += [one.problem for one in peers if one.problem is not None]
+    is_sound = not verdict.gaps and not faults
+    if is_sound:
         write_durably(anchor, json.dumps({"number": verdict.last, "hash": verdict.hash}))
-    lines = [f"Line {gap.number} {gap.what}." for gap in verdict.gaps]
-    output.show(show.plain(verdict), *(lines or [f"{verdict.lines} lines fit, up to {verdict.last}: {verdict.hash}"]))
-    return ExitCode.NOT_VERIFIED if verdict.gaps else ExitCode.DONE
+    signed = newest.signed.size if newest.signed else 0
+    lines = [f"Line {gap.number} {gap.what}." for gap in verdict.gaps] + faults
+    told = [f"The month {one.month} was erased by {one.by}, up to line {one.last}." for one in months]
+    told += [f"Its head is signed up to line {signed}."] if signed else []
+    told += [f"{one.witness} has witnessed it up to line {one.size}." for one in peers if one.problem is None]
+    data = {
+        **show.plain(verdict),
+        "faults": faults,
+        "signed": signed,
+        "witnessed": [show.plain(one) for one in peers],
+        "erased": [show.plain(one) for one in months],
+    }
+    output.show(data, *(lines or [f"{verdict.lines} lines fit, up to {verdict.last}: {verdict.hash}"]), *told)
+    return ExitCode.DONE if is_sound else ExitCode.NOT_VERIFIED
 
 
 @app.command

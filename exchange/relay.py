@@ -23,6 +23,7 @@ from domain import forms
 from domain.codes import Line
 from exchange import checkpoint, envelope, erasing, jetstream, outbox, premises, witnessing
 from exchange.accounts import account_of, receipts_of
+from exchange.cosigned import Cosigned
 from exchange.envelope import Held, Malformed, Whole
 from exchange.jetstream import Displaced, StreamState
 from exchange.nkey import KeyedClient, login_key
@@ -82,8 +83,17 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class Relay:
     """The relay of one feed. Database work runs in threads; one step at a time."""
 
-    def __init__(self, database_url: str, own: Identity, peer: Peer, nats_url: str, tls: ssl.SSLContext | None) -> None:
-        """Work for one peer on our own NATS server."""
+    def __init__(  # noqa: PLR0913, PLR0917  # whose feed goes where, and what is kept of it
+        self,
+        database_url: str,
+        own: Identity,
+        peer: Peer,
+        nats_url: str,
+        tls: ssl.SSLContext | None,
+        kept: Cosigned | None = None,
+    ) -> None:
+        """Work for one peer on our own NATS server; what we cosign for it is kept there too."""
+        self._kept = kept
         self._own = own
         self._peer = peer
         self._url = without_login(nats_url)
@@ -100,7 +110,7 @@ class Relay:
         try:
             await client.subscribe(receipts_of(self._peer.node), cb=self._on_receipt)
             if self._peer.role is Role.NATION:
-                await witnessing.serve(client, self._sessions, self._own, self._peer)
+                await witnessing.serve(client, self._sessions, self._own, self._peer, self._kept)
             stream = client.jetstream()
             while client.is_connected:
                 is_done = await self._step(client, stream)

@@ -1,9 +1,10 @@
-"""The witness: cosigns a peer's ledger checkpoint if the ledger has only grown since the last one that it cosigned.
+"""The witness: cosigns a peer's checkpoint if what it is of has only grown since the last one that it cosigned.
 
-C2SP tlog-witness's `add-checkpoint`, as a request and its answer over NATS instead of HTTP, with the same texts and
-status numbers; before it, the successions of the peer's keys, from the one that its card told. A first checkpoint is
-taken as it is; from then on a consistency proof is needed, and never is a smaller tree cosigned, nor another root at
-the same size. What was cosigned is stored before it is answered; what was refused is kept as evidence.
+A peer has two trees that are witnessed: its ledger, and its processing log, whose origin says so. The words are those
+of C2SP tlog-witness's `add-checkpoint`, over NATS instead of HTTP; before them, the successions of the peer's keys,
+from the one that its card told. A first checkpoint is taken as it is; then a consistency proof is needed, and never is
+a smaller tree cosigned, nor another root at the same size. What was cosigned is kept before it is answered, also
+outside of PostgreSQL, so that a witness whose database is brought back forgets none; what was refused is evidence.
 """
 
 import base64
@@ -11,11 +12,13 @@ import binascii
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 import msgspec
 
+from exchange.cosigned import Cosigned, NotKept
 from exchange.peers import Identity, Peer
-from ledger import checkpoint, node_keys
+from ledger import checkpoint, log_tree, node_keys
 from ledger.checkpoint import Head, NotCheckpoint
 from ledger.merkle import verify_consistency
 from ledger.node_keys import NodeKeys
@@ -26,6 +29,8 @@ MOST_HASHES = 63
 COSIGNED, MALFORMED, NOT_SIGNED, CONFLICT, NOT_PROVEN = 200, 400, 403, 409, 422
 SUCCESSION = b"succession\n\n"
 _OLD = re.compile(r"old (0|[1-9][0-9]{0,15})")
+Last: TypeAlias = tuple[int, bytes, str]
+"""The last that was cosigned of a tree: its size, its root, and the line of the cosignature."""
 _ANSWER = re.compile(r"(200|400|403|409|422)\n(.*)", re.DOTALL)
 _LOCK = 0x6E63656E_77  # "ncen" and w, with the peer's name: one request of a peer is judged at a time
 
@@ -103,32 +108,67 @@ def read_answer(raw: bytes) -> Answer:
     return Answer(int(found[1]), found[2])
 
 
-def judge(connection: Session, own: Identity, peer: Peer, raw: bytes, at: datetime) -> Answer:
-    """Cosign what a peer has asked for, or say why not; what came of it is committed when this returns."""
+def judge(  # noqa: PLR0913, PLR0917  # who asks whom for what, when, and where it is kept
+    connection: Session, own: Identity, peer: Peer, raw: bytes, at: datetime, kept: Cosigned | None = None
+) -> Answer:
+    """Cosign what a peer has asked for, or say why not; what came of it is committed when this returns.
+
+    `kept` is where what we cosign is kept outside of PostgreSQL too.
+    """
     if raw.startswith(SUCCESSION):
         return _follow(connection, peer, raw.removeprefix(SUCCESSION))
     try:
         asked = read_request(raw)
     except NotAsked as error:
         return Answer(MALFORMED, str(error))
-    origin = checkpoint.ledger_of(peer.node)
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCK % 2**31, origin])
-        try:
-            head = keys_of(connection, peer).read(asked.note)
-        except NotCheckpoint as error:
-            return _refused(connection, Answer(NOT_SIGNED, str(error)), Head(origin, 0, b""), asked.note, at)
-        row = connection.execute(_LAST, [origin]).fetchone()
-        last = (0, b"", "") if row is None else (int(row[0]), bytes(row[1]), str(row[2]))
-        problem = _problem(asked, head, last)
-        if problem is not None:
-            is_normal = problem.status == CONFLICT and asked.old != last[0] and head.size >= last[0]
-            return problem if is_normal else _refused(connection, problem, head, asked.note, at)
-        if head.size == last[0]:
-            return Answer(COSIGNED, last[2])
-        line = checkpoint.cosignature(asked.note, checkpoint.ledger_of(own.node), own.signing_key, at)
-        connection.execute(_KEEP, [origin, head.size, head.root, asked.note, line, at])
+        return _judge(connection, own, peer, asked, at, kept)
+
+
+def _judge(  # noqa: PLR0913, PLR0917  # as `judge`
+    connection: Session, own: Identity, peer: Peer, asked: Asked, at: datetime, kept: Cosigned | None
+) -> Answer:
+    origin = _origin_of(peer, asked.note)
+    connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCK % 2**31, origin])
+    try:
+        head = _read(keys_of(connection, peer), peer, origin, asked.note)
+    except NotCheckpoint as error:
+        return _refused(connection, Answer(NOT_SIGNED, str(error)), Head(origin, 0, b""), asked.note, at)
+    row = connection.execute(_LAST, [origin]).fetchone()
+    last = (0, b"", "") if row is None else (int(row[0]), bytes(row[1]), str(row[2]))
+    try:
+        last = _newer(last, None if kept is None else kept.read(origin))
+    except NotKept as error:
+        return _refused(connection, Answer(NOT_PROVEN, str(error)), head, asked.note, at)
+    problem = _problem(asked, head, last)
+    if problem is not None:
+        is_normal = problem.status == CONFLICT and asked.old != last[0] and head.size >= last[0]
+        return problem if is_normal else _refused(connection, problem, head, asked.note, at)
+    if head.size == last[0]:
+        return Answer(COSIGNED, last[2])
+    line = checkpoint.cosignature(asked.note, checkpoint.ledger_of(own.node), own.signing_key, at)
+    if kept is not None:
+        kept.write(head, asked.note, line)
+    connection.execute(_KEEP, [origin, head.size, head.root, asked.note, line, at])
     return Answer(COSIGNED, line)
+
+
+def _newer(last: Last, kept: Last | None) -> Last:
+    """The last that was cosigned, by the database or by what is kept outside of it; that outside goes before."""
+    return kept if kept is not None and kept[0] >= last[0] else last
+
+
+def _origin_of(peer: Peer, note: str) -> str:
+    """Which of the peer's trees a note says that it is of; what is of neither is judged, and refused, as its ledger."""
+    log = log_tree.origin_of(peer.node)
+    return log if note.startswith(f"{log}\n") else checkpoint.ledger_of(peer.node)
+
+
+def _read(keys: NodeKeys, peer: Peer, origin: str, note: str) -> Head:
+    """Read a note: of the ledger by the key that counts for its size, of the processing log by the newest key."""
+    if origin == log_tree.origin_of(peer.node):
+        return log_tree.read(note, origin, keys, only_newest=True)
+    return keys.read(note)
 
 
 def keys_of(connection: Session, peer: Peer) -> NodeKeys:

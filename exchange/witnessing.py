@@ -1,13 +1,15 @@
-"""Witnessing between nations: our newest ledger checkpoint goes to each peer, and its cosignature comes back.
+"""Witnessing between nations: our newest checkpoints go to each peer, and its cosignatures come back.
 
-A guest at a peer's NATS asks, the host answers; each nation is both. A ledger checkpoint tells how large a ledger is,
-so that it goes to nations only: the CEN has neither the subject nor the right to it. What a peer refuses is stored as
-a fault of our ledger, and shown, until the peer cosigns again.
+Two trees are witnessed: the ledger, and the processing log of a closed node. A guest at a peer's NATS asks, the host
+answers; each nation is both. A checkpoint tells how large a tree is, and nothing else, so that it goes to nations only:
+the CEN has neither the subject nor the right to it. What a peer refuses is stored as a fault, and shown, until the peer
+cosigns again.
 """
 
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,10 +20,11 @@ from nats.errors import Error as NatsError
 
 from exchange import jetstream, witness
 from exchange.accounts import inbox_of, witness_of
+from exchange.cosigned import Cosigned
 from exchange.nkey import KeyedClient, meeting_key
 from exchange.peers import Identity, Peer
 from exchange.witness import CONFLICT, COSIGNED, Answer, Asked, NotAsked
-from ledger import checkpoint, checkpoints, node_keys
+from ledger import checkpoint, checkpoints, log_tree, node_keys
 from ledger.checkpoint import Head, NotCheckpoint
 from ledger.checkpoints import Cosignature
 from ledger.errors import NotFound
@@ -33,17 +36,43 @@ EVERY_S = 5.0
 ANSWER_S = 10.0
 MOST_TRIES = 3
 
-_NEWEST = "SELECT size, note FROM ledger.checkpoint ORDER BY size DESC, made_at DESC LIMIT 1"
-_COSIGNED = "SELECT coalesce(max(size), 0) FROM ledger.cosignature WHERE witness = %s"
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """A tree of ours that is witnessed: where its checkpoints lie, and how what a witness said of it is stored."""
+
+    name: str
+    schema: str
+    tree: Callable[[Session], Tree]
+    store: Callable[[Session, int, Cosignature], None]
+    note: Callable[[Session, str, int, str | None], None]
+
+
+def _note_of_log(session: Session, name: str, size: int, problem: str | None) -> None:
+    log_tree.note(session, size, () if problem is None else (problem,), witness=name)
+
+
+LEDGER = Source(name="ledger", schema="ledger", tree=Tree, store=checkpoints.store_cosignature, note=note_of_witness)
+PROCESSING_LOG = Source(
+    name="processing log",
+    schema="processing",
+    tree=log_tree.LogTree,
+    store=log_tree.store_cosignature,
+    note=_note_of_log,
+)
+_NEWEST = "SELECT size, note FROM {schema}.checkpoint ORDER BY size DESC, made_at DESC LIMIT 1"
+_COSIGNED = "SELECT coalesce(max(size), 0) FROM {schema}.cosignature WHERE witness = %s"
+_IS_THERE = "SELECT to_regclass('{schema}.checkpoint')"
 
 log = structlog.get_logger("exchange")
 
 
-async def serve(client: KeyedClient, sessions: Sessions, own: Identity, peer: Peer) -> None:
+async def serve(
+    client: KeyedClient, sessions: Sessions, own: Identity, peer: Peer, kept: Cosigned | None = None
+) -> None:
     """Answer the peer's requests on our own NATS, for as long as the client is connected."""
 
     async def answer(message: Msg) -> None:
-        told = await asyncio.to_thread(_judge, sessions, own, peer, message.data)
+        told = await asyncio.to_thread(_judge, sessions, own, peer, message.data, kept)
         if told.status != COSIGNED:
             log.warning("witness.refused", peer=peer.node, status=told.status)
         if message.reply:
@@ -53,9 +82,9 @@ async def serve(client: KeyedClient, sessions: Sessions, own: Identity, peer: Pe
     await client.subscribe(witness_of(peer.node), cb=answer)
 
 
-def _judge(sessions: Sessions, own: Identity, peer: Peer, raw: bytes) -> Answer:
+def _judge(sessions: Sessions, own: Identity, peer: Peer, raw: bytes, kept: Cosigned | None) -> Answer:
     with sessions.session() as connection:
-        return witness.judge(connection, own, peer, raw, datetime.now(UTC))
+        return witness.judge(connection, own, peer, raw, datetime.now(UTC), kept)
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -64,6 +93,7 @@ class Due(msgspec.Struct, frozen=True):
     head: Head
     note: str
     asked: Asked
+    source: Source = LEDGER
 
 
 class Submitter:
@@ -103,9 +133,13 @@ class Submitter:
 
     async def _ask(self, client: KeyedClient) -> None:
         await self._announce(client)
+        for source in (LEDGER, PROCESSING_LOG):
+            await self._ask_of(client, source)
+
+    async def _ask_of(self, client: KeyedClient, source: Source) -> None:
         old: int | None = None
         for _ in range(MOST_TRIES):
-            due = await asyncio.to_thread(self.due, old)
+            due = await asyncio.to_thread(self.due, old, source)
             if due is None:
                 return
             answered = await client.request(witness_of(self._own.node), due.asked.encode(), timeout=ANSWER_S)
@@ -124,16 +158,19 @@ class Submitter:
                 return
             self._announced += 1
 
-    def due(self, old: int | None = None) -> Due | None:
+    def due(self, old: int | None = None, source: Source = LEDGER) -> Due | None:
         """Return our newest checkpoint with a proof from the size that the peer has cosigned, None when it has that."""
         with self._sessions.session() as connection:
-            row = connection.execute(_NEWEST).fetchone()
-            cosigned = connection.execute(_COSIGNED, [self._name]).fetchone()
+            if connection.execute(_of(_IS_THERE, source)).fetchone() == (None,):
+                return None
+            row = connection.execute(_of(_NEWEST, source)).fetchone()
+            cosigned = connection.execute(_of(_COSIGNED, source), [self._name]).fetchone()
             if row is None or cosigned is None or row[0] <= cosigned[0]:
                 return None
             head = checkpoint.unsigned(row[1])
             before = cosigned[0] if old is None else old
-            return Due(head, row[1], Asked(before, _proof(connection, before, head.size), row[1]))
+            proof = _proof(source.tree(connection), before, head.size)
+            return Due(head, row[1], Asked(before, proof, row[1]), source)
 
     def take(self, due: Due, raw: bytes) -> int | None:
         """Store what the peer answered; return the size from which it wants a proof, None when there is no more to do.
@@ -148,9 +185,9 @@ class Submitter:
         if isinstance(problem, int):
             return problem
         with self._sessions.session() as connection:
-            note_of_witness(connection, self._name, due.head.size, problem)
+            due.source.note(connection, self._name, due.head.size, problem)
         if problem is not None:
-            log.error("witness.not-cosigned", peer=self._peer.node, what=problem)
+            log.error("witness.not-cosigned", peer=self._peer.node, tree=due.source.name, what=problem)
         return None
 
     def _store(self, due: Due, line: str) -> str | None:
@@ -163,31 +200,35 @@ class Submitter:
             return "The answer holds more than one cosignature."
         with self._sessions.session() as connection:
             told = Cosignature(self._name, key.public_bytes_raw(), line, at)
-            checkpoints.store_cosignature(connection, due.head.size, told)
+            due.source.store(connection, due.head.size, told)
         return None
 
     def _problem(self, due: Due, answer: Answer) -> str | int:
-        told = answer.body.strip()
+        told, tree = answer.body.strip(), due.source.name
+        what = "entries" if due.source is LEDGER else "lines"
         if answer.status != CONFLICT or not told.isascii() or not told.isdigit() or len(told) > 16:
-            return (
-                f"{self._name} refuses to cosign our checkpoint for {due.head.size} entries (status {answer.status})."
-            )
+            asked = f"the checkpoint of our {tree} for {due.head.size} {what}"
+            return f"{self._name} refuses to cosign {asked} (status {answer.status})."
         size = int(told)
         if size > due.head.size:
             return (
-                f"{self._name} has cosigned {size} entries of our ledger, which has {due.head.size} now:"
+                f"{self._name} has cosigned {size} {what} of our {tree}, which has {due.head.size} now:"
                 " it was cut off, or this is an older copy."
             )
         if size == due.asked.old:
-            return f"{self._name} has cosigned another history of our ledger up to position {size}."
+            return f"{self._name} has cosigned another history of our {tree} up to position {size}."
         return size
 
 
-def _proof(connection: Session, old: int, size: int) -> tuple[bytes, ...]:
+def _of(query: str, source: Source) -> bytes:
+    return query.format(schema=source.schema).encode()
+
+
+def _proof(tree: Tree, old: int, size: int) -> tuple[bytes, ...]:
     """Prove that our tree has only grown; of a tree that is damaged nothing is proven, and the witness will say so."""
     if old == 0 or old >= size:
         return ()
     try:
-        return tuple(Tree(connection).prove_consistency(old, size))
+        return tuple(tree.prove_consistency(old, size))
     except (NotFound, IndexError, ValueError):
         return ()

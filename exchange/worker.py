@@ -19,6 +19,7 @@ import psycopg
 import structlog
 
 from exchange import cen_process, peers, premises, schema
+from exchange.cosigned import WITNESSED, Cosigned
 from exchange.feed import Exporter
 from exchange.inbox import Inbox
 from exchange.peers import Identity, Peer, Role
@@ -60,11 +61,12 @@ def run(  # noqa: PLR0913  # what a worker of a node is given, each by its name
     role: str = Role.NATION,
     tls: ssl.SSLContext | None = None,
     own_tls: ssl.SSLContext | None = None,
+    checkpoints: Path | None = None,
 ) -> None:
     """Exchange with all peers until `stop` is set.
 
     `nats_url` is our own server, on which peers read from us (None: we only receive); `tls` is for connections to
-    peers, `own_tls` for that to our own server.
+    peers, `own_tls` for that to our own server; `checkpoints` is the folder in which what we cosign is kept too.
 
     Raises:
         Unsafe, ValueError: the database belongs to another node or role, or its settings are not safe.
@@ -78,7 +80,7 @@ def run(  # noqa: PLR0913  # what a worker of a node is given, each by its name
         else:
             recorder = EntryRecorder(own.box_key, Vault(Keyring.open(keys)))
         threads = stack.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="exchange"))
-        work = Work(database_url, own, keys, recorder, nats_url, stop, (tls, own_tls))
+        work = Work(database_url, own, keys, recorder, nats_url, stop, (tls, own_tls), checkpoints)
         exporters = [threads.submit(work.export_to_nations), threads.submit(work.export_to_cen)]
         try:
             asyncio.run(work.connect_all(threads))
@@ -100,6 +102,7 @@ class Work:
         nats_url: str | None,
         stop: threading.Event,
         tls: tuple[ssl.SSLContext | None, ssl.SSLContext | None],
+        checkpoints: Path | None = None,
     ) -> None:
         """Work for this node."""
         self._url = database_url
@@ -109,6 +112,7 @@ class Work:
         self._nats_url = nats_url
         self._stop = stop
         self._tls, self._own_tls = tls
+        self._kept = None if checkpoints is None else Cosigned(checkpoints / WITNESSED)
         self._stopped = asyncio.Event()
         self._turn: Session | None = None
 
@@ -222,7 +226,7 @@ class Work:
         return parts
 
     async def _relay(self, peer: Peer) -> None:
-        await Relay(self._url, self._own, peer, self._nats_url or "", self._own_tls).run()
+        await Relay(self._url, self._own, peer, self._nats_url or "", self._own_tls, self._kept).run()
 
     async def _receive(self, peer: Peer) -> None:
         with contextlib.closing(Inbox(self._url, self._own, peer, self._recorder)) as inbox:

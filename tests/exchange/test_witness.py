@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from exchange import witness
+from exchange.cosigned import Cosigned
 from exchange.witness import Answer, Asked, NotAsked, read_answer, read_request
 from exchange.witnessing import Due, Submitter
 from ledger import checkpoint, checkpoints, evidence, node_keys
@@ -31,6 +32,7 @@ class Pair:
         self.to_b, self.of_a = xa.meet(xb, "nats://127.0.0.1:1"), xb.meet(xa)
         self.prover = Prover.open(xa.keys, node="XA", folder=folder)
         self.submitter = Submitter(xa.url, xa.own, self.to_b, None)
+        self.kept: Cosigned | None = Cosigned(folder / "witnessed")
 
     def grow(self, count: int) -> None:
         for _ in range(count):
@@ -39,7 +41,7 @@ class Pair:
         assert self.prover.look(self.xa.session).is_sound
 
     def judge(self, asked: Asked) -> Answer:
-        return witness.judge(self.xb.session, self.xb.own, self.of_a, asked.encode(), now())
+        return witness.judge(self.xb.session, self.xb.own, self.of_a, asked.encode(), now(), self.kept)
 
     def submit(self) -> int:
         """Do what the submitter does over NATS; return how many requests it took."""
@@ -136,6 +138,40 @@ def test_smaller_tree_is_refused_and_both_are_told(pair: Pair) -> None:
     faults, first = pair.told()
     assert faults == 1
     assert "has cosigned 10 entries of our ledger, which has 6 now: it was cut off" in str(first)
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_witness_whose_database_is_brought_back_forgets_nothing(pair: Pair, *, is_kept: bool) -> None:
+    """XB's database is an older copy, and XA begs for another history from there; the control keeps no file."""
+    if not is_kept:
+        pair.kept = None
+    pair.grow(3)
+    pair.submit()
+    pair.grow(2)
+    pair.submit()
+    pair.xb.session.execute("DELETE FROM exchange.witnessed WHERE size > 6")  # what the copy does not have yet
+    pair.rewriting()
+    forge(pair.xa.session, 8)
+    pair.xa.session.execute("DELETE FROM ledger.checkpoint")
+    pair.xa.session.execute("DELETE FROM ledger.cosignature WHERE size > 6")
+    assert Prover.open(pair.xa.keys, node="XA", folder=None).look(pair.xa.session).is_sound
+    pair.submit()
+    assert pair.cosigned() == ([6] if is_kept else [6, 10])
+    assert pair.refusals() == ([("rewound-or-forked", 10)] if is_kept else [])
+
+
+def test_what_is_kept_outside_is_its_owners_alone_and_stops_the_witness_when_it_was_changed(pair: Pair) -> None:
+    pair.grow(3)
+    pair.submit()
+    assert pair.kept is not None
+    path = pair.kept.folder / "ncen_XA.note"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_text().startswith("ncen/XA\n6\n")
+    path.write_text("ncen/XA\nsix\n")
+    pair.grow(1)
+    pair.submit()
+    assert pair.cosigned() == [6]
+    assert pair.refusals() == [("not-proven", 8)]
 
 
 @pytest.mark.parametrize("more", [0, 3])

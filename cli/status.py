@@ -32,7 +32,7 @@ ORDER BY peer.node
 """
 
 
-CHECKED = {"full": "all entries", "tail": "the newest entries"}
+CHECKED = {"full": "all entries", "tail": "the newest entries", "processing log": "the processing log"}
 PROOF = "SELECT run, checked_at, size, faults, first_fault FROM ledger.proof_state ORDER BY run DESC"
 
 
@@ -98,13 +98,14 @@ def _reached(settings: Settings) -> dict[str, Any]:
 
     from projections.positions import positions
 
-    reached: dict[str, Any] = {"sealed": None, "proof": [], "projections": [], "feeds": []}
+    reached: dict[str, Any] = {"sealed": None, "proof": [], "projections": [], "feeds": [], "log": None}
     try:
         with psycopg.connect(database_url(settings), connect_timeout=5, autocommit=True) as connection:
             row = connection.execute("SELECT size FROM ledger.seal_state").fetchone()
             reached["sealed"] = row[0] if row else 0
             checks = ("run", "checked_at", "size", "faults", "first_fault")
             reached["proof"] = [dict(zip(checks, row, strict=True)) for row in connection.execute(PROOF).fetchall()]
+            reached["log"] = _log_lag(connection)
             names = ("peer", "role", "decided", "released", "receipted", "received", "stopped")
             feeds = connection.execute(FEEDS).fetchall()
             reached["feeds"] = [dict(zip(names, feed, strict=True)) for feed in feeds]
@@ -112,6 +113,14 @@ def _reached(settings: Settings) -> dict[str, Any]:
     except (psycopg.Error, Unreachable):
         pass
     return reached
+
+
+def _log_lag(connection: Any) -> dict[str, Any] | None:  # noqa: ANN401  # a session, of a module imported when called
+    """Return how far the processing log has followed ledger and feeds; None on an open node."""
+    from access.following import lag
+
+    found = lag(connection)
+    return None if found is None else msgspec.to_builtins(found)
 
 
 def _health(facts: dict[str, Any]) -> ExitCode:
@@ -147,11 +156,18 @@ def _lines(facts: dict[str, Any]) -> list[object]:
         when = f"{check['checked_at']:%Y-%m-%d %H:%M:%SZ}"
         if check["run"] not in CHECKED:
             refused = f"{(check['faults'] and check['first_fault']) or 'it has cosigned.'}"
-            lines.append(f"Checkpoint up to position {check['size']}, {check['run']}, at {when}: {refused}")
+            of = "Line" if check["run"].startswith("processing log") else "Checkpoint up to position"
+            lines.append(f"{of} {check['size']}, {check['run']}, at {when}: {refused}")
             continue
         what = CHECKED[check["run"]]
         fault = f"{check['faults']} FAULTS, the first: {check['first_fault']}" if check["faults"] else "all fit"
         lines.append(f"Checked {what} up to position {check['size']} at {when}: {fault}.".replace("..", "."))
+    if facts["log"] is not None:
+        log = facts["log"]
+        lines.append(
+            f"The processing log has {log['lines']} lines and follows the ledger to position {log['followed']}: "
+            f"{log['behind']} entries and {log['undisclosed']} released lines behind."
+        )
     if facts["projections"]:
         reached = [
             (part["name"], part["position"], part["lag"], part["parked"] or "", part["rebuilding_at"])

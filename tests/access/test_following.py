@@ -1,6 +1,7 @@
 """The worker that keeps the processing log: all is told once and in order, whenever it is killed, by one at a time."""
 
 import contextlib
+import json
 import os
 import random
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from access import following, log_prover
 from access.following import lag
+from cli.output import ExitCode
 from cli.processes import until
 from domain.person import RegisterPerson
 from ledger.ledger import Asked, Ledger
@@ -144,3 +146,23 @@ def test_it_follows_without_being_asked_and_signs_the_head(closed: World, monkey
         stop.set()
         thread.join(20)
     assert not thread.is_alive()
+
+
+def test_status_tells_how_far_the_log_has_followed_and_how_its_head_stands(closed: World) -> None:
+    put_on_record(closed, 3)
+    assert until(lambda: behind(closed) >= 3, wait_s=20)
+    boss = closed.as_("boss")
+    told = json.loads(boss.run("status", "--json").stdout)
+    assert (told["log"]["lines"], told["log"]["behind"] >= 3, told["log"]["undisclosed"]) == (0, True, 0)
+    with closed.owner() as session, Reader.open(closed.database_url, keys=None) as reader:
+        following.follow(session, reader)
+        prover = log_prover.LogProver.open(closed.home / "keys", node="XA", folder=closed.home / "checkpoints")
+        assert prover.look(session) == ()
+    told = boss.run("status")
+    assert "The processing log has 3 lines" in told.stdout
+    assert ": 0 entries and 0 released lines behind." in told.stdout
+    assert "Checked the processing log up to position 3 at" in told.stdout
+    with closed.owner() as session:
+        session.execute("DELETE FROM processing.leaf WHERE number = 2")
+        assert prover.look(session, everything=True)
+    assert boss.run("status").returncode == ExitCode.NOT_VERIFIED

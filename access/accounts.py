@@ -222,7 +222,7 @@ def _step_of(secret: str, code: str, now: datetime, *, after: int) -> int | None
     current = int(now.timestamp()) // TOTP_SECONDS
     totp = pyotp.TOTP(secret)
     for step in (current, current - 1, current + 1):
-        if step > after and hmac.compare_digest(totp.at(step * TOTP_SECONDS), code.strip()):
+        if step > after and hmac.compare_digest(totp.at(step * TOTP_SECONDS).encode(), code.strip().encode()):
             return step
     return None
 
@@ -232,10 +232,12 @@ def _totp_key(keyring: Keyring) -> bytes:
 
 
 def _verify(stored: str, password: str) -> bool:
+    """Whether a password fits; one that is longer than any never does, after the same work as every other."""
     try:
-        return _hasher.verify(stored, password[:LONGEST_PASSWORD])
+        _hasher.verify(stored, password[:LONGEST_PASSWORD])
     except (VerifyMismatchError, VerificationError, InvalidHashError):
         return False
+    return len(password) <= LONGEST_PASSWORD
 
 
 def is_enrolling(session: Session, user: str) -> bool:

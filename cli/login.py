@@ -7,23 +7,58 @@ never stands on the command line. A first sign-in takes an enrolment code in pla
 # ruff: noqa: D417  # a flag is described where it is declared: in the docstring or beside its type; cyclopts reads both
 
 import getpass
+import re
 import sys
+import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter
 
 from cli import output
 from cli.output import Misused, NotAllowed
 from cli.settings import load
 from cli.signing import connected, keep_session, secret_of, session_file
+from domain import forms
+from domain.attribution import UserId
+
+MOST_TYPED_BYTES = 4096
 
 
 def typed_secret(words: str) -> str:
-    """A secret as typed at a terminal, unseen, or the next line of standard input."""
+    """A secret as typed at a terminal, unseen, or the next line of standard input; in one form of its letters.
+
+    A letter with an accent comes as one sign or as two, by keyboard: NFKC makes them the same (NIST SP 800-63B).
+
+    Raises:
+        Misused: it is longer than any secret, no text, or holds what no keyboard types.
+    """
     if sys.stdin.isatty():
-        return getpass.getpass(f"{words}: ")
-    return sys.stdin.readline().rstrip("\r\n")
+        told = getpass.getpass(f"{words}: ").encode(errors="surrogateescape")
+    else:
+        told = sys.stdin.buffer.readline(MOST_TYPED_BYTES + 1)
+    if len(told) > MOST_TYPED_BYTES:
+        raise Misused(f"{words}: it is longer than any, and was not looked at.")
+    try:
+        text = unicodedata.normalize("NFKC", told.decode().rstrip("\r\n"))
+    except UnicodeDecodeError:
+        raise Misused(f"{words}: it is no text in UTF-8.") from None
+    if output.CONTROL.search(text):
+        raise Misused(f"{words}: it holds a sign that is not seen; type it, in place of pasting it.")
+    return text
+
+
+def _known_form(user: str, code: str | None) -> str | None:
+    """Refuse what is neither a user nor a one-time code before anything is counted; return the code as plain digits."""
+    try:
+        forms.convert(user, UserId)
+    except msgspec.ValidationError:
+        raise Misused("USER is a staff identifier (officer-01), never a name.") from None
+    plain = None if code is None else unicodedata.normalize("NFKC", code[:MOST_TYPED_BYTES]).strip()
+    if plain is not None and re.fullmatch(r"[0-9]{6}", plain) is None:
+        raise Misused("--code is a one-time code of six digits.")
+    return plain
 
 
 def login(
@@ -46,7 +81,7 @@ def login(
     from access.schema import is_closed
     from ledger.keyring import Keyring
 
-    settings, now = load(), datetime.now(UTC)
+    settings, now, code = load(), datetime.now(UTC), _known_form(user, code)
     with connected(settings) as session:
         if not is_closed(session):
             raise Misused("This node is open: it has no users yet. `ncen user add` makes the first administrator.")

@@ -8,6 +8,7 @@ lies in a file of the caller's own (0600), a token in NCEN_TOKEN.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from cli import output
 from cli.output import Misused, NotAllowed
 from cli.processes import write_durably
 from domain.permissions import may_command, needs_sign_in
+from ledger import given_file
 
 if TYPE_CHECKING:
     from access.callers import Caller
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from domain.event import Command
     from ledger.sessions import Session
 
+SECRET = re.compile(r"(ncen_)?[A-Za-z0-9_-]{20,100}")
+MOST_SESSION_BYTES = 4096
 SIGN_IN = "This node asks who you are: `ncen login USER`, or set NCEN_TOKEN."
 
 
@@ -136,16 +140,21 @@ def _is_closed(session: "Session") -> bool:
 def secret_of(settings: "Settings") -> str | None:
     """The secret with which this line is called: a token, or that of the session that was begun here."""
     if token := os.environ.get("NCEN_TOKEN"):
+        if SECRET.fullmatch(token) is None:
+            raise NotAllowed(f"What NCEN_TOKEN holds is no token. {SIGN_IN}")
         return token
     path = session_file(settings)
     try:
         if path.stat().st_mode & 0o077:
             raise NotAllowed(f"Others may read {path}: remove it and sign in again.")
-        return str(json.loads(path.read_text(encoding="utf-8"))["secret"])
+        secret = str(json.loads(given_file.read(path, MOST_SESSION_BYTES))["secret"])
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError):
-        raise NotAllowed(f"{path} cannot be read: sign in again.") from None
+    except (OSError, given_file.Unusable, ValueError, KeyError, TypeError, RecursionError):
+        secret = ""
+    if SECRET.fullmatch(secret) is None:
+        raise NotAllowed(f"{path} cannot be read: sign in again.")
+    return secret
 
 
 def session_file(settings: "Settings") -> Path:

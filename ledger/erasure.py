@@ -273,11 +273,11 @@ def destroy(session: Session, vault: Vault, keyring: Keyring, node: str, pending
     One transaction (a savepoint within the caller's); certificates are on disk before it commits. Returns the ids of
     the keys. All that is personal in a subject's own record goes too, whomever else it names.
     """
-    at = datetime.now(UTC)
     gone: list[UUID] = []
     with session.transaction():
         pending = _still_pending(session, pending)
         found = _delete(session, vault, pending)
+        at = datetime.now(UTC)  # not before: until the rows are held, a rotation may wrap the keys under its new epoch
         entries = _entries(session, found)
         made: list[Certificate] = []
         for one in pending:

@@ -3,6 +3,7 @@
 A new file is for its owner alone (0600).
 """
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +27,21 @@ def make_whole(path: Path, content: bytes) -> bool:
             return False
     flush_folder(path.parent)
     return True
+
+
+def make_folder(path: Path, mode: int = 0o700) -> None:
+    """Make a folder and those above it that are missing, so that they last; one that is there is made to last too."""
+    missing = []
+    above = path
+    while not above.exists():
+        missing.append(above)
+        above = above.parent
+    for folder in reversed(missing):
+        folder.mkdir(mode=mode, exist_ok=True)
+        flush_folder(folder.parent)
+    if not missing:  # perhaps another process has made it a moment ago, and has not flushed it yet
+        with contextlib.suppress(PermissionError):  # or it was made for us where we may not look
+            flush_folder(path.parent)
 
 
 def flush_folder(path: Path) -> None:

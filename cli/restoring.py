@@ -5,13 +5,9 @@ at the end; to stop at a ledger position, all is recovered once to learn which t
 that one. What the copy comes to is compared with what the backup's note says the ledger was.
 """
 
-import gzip
 import os
-import re
 import shutil
-import tarfile
 import tempfile
-import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli import archiving, backed_up
 from cli.backed_up import BASE, WAL, Note
-from cli.output import BadInput, Failure, Unreachable, VerificationFailed
+from cli.output import Failure, Unreachable, VerificationFailed
 from cli.postgres import EmbeddedPostgres
 from cli.processes import own_place, server_account, sync_folder, until, write_durably
 from cli.settings import Settings
@@ -31,9 +27,6 @@ if TYPE_CHECKING:
 MARK = "restoring"
 """A file in the home: while it is there, a restore has not ended and the node must not start."""
 RECOVERED_WITHIN_S = 24 * 3600.0
-KEY_NAME = re.compile(r"^[\w.-]{1,80}(/[\w.-]{1,80}){0,3}$")
-MOST_KEY_BYTES = 1 << 20
-AT_ONCE_BYTES = 1 << 20
 NOT_REACHED = "recovery ended before configured recovery target was reached"
 TOO_EARLY = "requested recovery stop point is before consistent recovery point"
 
@@ -141,9 +134,11 @@ class Restoring:
         for leftover in (*place.glob("data*"), place / archiving.FETCHED):
             shutil.rmtree(leftover, ignore_errors=True)
         shutil.rmtree(place / "log", ignore_errors=True)
+        backed_up.require_plain(self.wish.folder, shutil.disk_usage(place).free)
         fresh = Path(tempfile.mkdtemp(prefix="data.new-", dir=place))
         shutil.copytree(self.wish.folder / BASE, fresh, dirs_exist_ok=True)
         backed_up.verify_base(server.program("pg_verifybackup"), fresh, self.note)
+        backed_up.disarm(fresh)
         self._fetch_segments(place / archiving.FETCHED)
         (fresh / "recovery.signal").touch(mode=0o600)
         for root in (fresh, place / archiving.FETCHED):
@@ -238,15 +233,8 @@ class Restoring:
 
 def _copy_whole(segment: Path, to: Path) -> None:
     """Copy a segment that can be unpacked: the server would take a damaged one for the end of the log."""
+    backed_up.require_segment(segment)
     shutil.copyfile(segment, to)
-    try:
-        with gzip.open(to) as packed:
-            while packed.read(AT_ONCE_BYTES):
-                pass
-    except (OSError, EOFError, zlib.error):
-        raise VerificationFailed(
-            f"The segment {segment.name} of the write-ahead log is damaged; take another copy."
-        ) from None
 
 
 def _is_promoted(server: EmbeddedPostgres) -> bool:
@@ -263,13 +251,7 @@ def _is_promoted(server: EmbeddedPostgres) -> bool:
 
 def _unpack(file: Path, keys: Path) -> None:
     """Put the keys of a file into a keys folder, each whole and for its owner alone."""
-    try:
-        with tarfile.open(file, mode="r:") as tar:
-            found = {told.name: _read(tar, told) for told in tar}
-    except FileNotFoundError:
-        raise BadInput(f"There is no file {file}.") from None
-    except (tarfile.TarError, OSError, ValueError):
-        raise BadInput(f"{file} does not hold keys as `ncen backup --with-keys` writes them.") from None
+    found = backed_up.read_keys(file)
     for name, raw in found.items():
         target = keys / name
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -279,10 +261,3 @@ def _unpack(file: Path, keys: Path) -> None:
             written.flush()
             os.fsync(written.fileno())
         sync_folder(target.parent)
-
-
-def _read(tar: tarfile.TarFile, told: tarfile.TarInfo) -> bytes:
-    read = tar.extractfile(told) if told.isreg() and told.size <= MOST_KEY_BYTES else None
-    if read is None or KEY_NAME.match(told.name) is None or ".." in told.name:
-        raise ValueError("not a key")
-    return read.read()

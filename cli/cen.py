@@ -8,10 +8,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
+import msgspec
 from cyclopts import App, Parameter
 
 from cli import output, show
 from cli.acting import sentence_of
+from cli.consulting import CONSULTING, Consulting, seen
 from cli.feeds import prepared
 from cli.typed import UNIT_WORDS
 
@@ -28,12 +30,18 @@ def preview(
     /,
     *,
     peer: Annotated[str | None, Parameter(help="The CEN node, where there are several.")] = None,
+    consulting: Consulting = CONSULTING,
 ) -> None:
     """Show exactly what the CEN would be told of a seizure, and what stays; send nothing."""
+    from exchange.preview import kept_back
     from exchange.preview import preview as preview_notice
 
     _, url = prepared()
+    visible = seen(seizure, consulting, f"No entry of a seizure {seizure} of our own is sealed.")
     found = preview_notice(url, record_id=seizure, peer=peer and peer.upper())
+    if visible is not None:
+        stays = tuple(kept_back(entry) for entry in visible if entry.is_personal and entry.position is not None)
+        found = msgspec.structs.replace(found, stays=stays)
     output.show({"id": str(seizure), **show.plain(found)}, *_lines(found))
 
 

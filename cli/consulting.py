@@ -4,7 +4,8 @@ On an open node nothing of this is asked. A consultation that the predicate of n
 very words of what is not there; `--break-glass` opens it for a justification, and goes to the review queue.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -110,6 +111,43 @@ def opened_entries(record_id: UUID, consulting: Consulting, until: int | datetim
         args = gate.words_of(record=record_id)
         ticket = gate.ask(session, _secret(), asked, [record_id], args)
         return gate.open_record(session, ticket, Vault(Keyring.open(settings.keys)), record_id, until)
+
+
+def seen(record_id: UUID, consulting: Consulting, sentence: str) -> "list[Entry] | None":
+    """Log that the caller of a closed node looks at a record, and return what they see of it; None on an open node.
+
+    Raises:
+        NotFound: they see nothing of it: `sentence` is what is said of a record that is not there.
+    """
+    if signing.caller is None:
+        return None
+    entries = opened_entries(record_id, consulting)
+    if not entries:
+        raise NotFound(sentence)
+    return entries
+
+
+@contextmanager
+def showing(consulting: Consulting, **told: Any) -> "Iterator[Callable[[Sequence[UUID]], None]]":  # noqa: ANN401  # whatever was asked
+    """Commit a ticket before something is looked for; yield what commits the ids that are about to be shown.
+
+    On an open node nothing is committed.
+
+    Raises:
+        NotAllowed: the caller may not ask.
+    """
+    if signing.caller is None:
+        yield lambda _records: None
+        return
+    from access import gate
+    from cli.settings import load
+    from cli.supervisor import database_url
+
+    settings = load()
+    asked = consulting.asked(settings)
+    with gate.reader(database_url(settings)) as session:
+        ticket = gate.ask(session, _secret(), asked, [], gate.words_of(**told))
+        yield lambda records: gate.shown(session, ticket, records)
 
 
 def search_for(settings: "Settings", consulting: Consulting, told: dict[str, Any]) -> "Found":

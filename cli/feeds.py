@@ -7,10 +7,12 @@ or for which reason it stays, and what was decided about it before.
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
+import msgspec
 from cyclopts import App, Parameter
 
 from cli import output, show
 from cli.acting import sentence_of
+from cli.consulting import CONSULTING, Consulting, seen
 from cli.output import Misused
 
 if TYPE_CHECKING:
@@ -93,16 +95,20 @@ def explain(
     /,
     *,
     peer: Annotated[str, Parameter(help="The node that it would go to.")],
+    consulting: Consulting = CONSULTING,
 ) -> None:
     """Say for each entry of a record whether it would go to a peer and on which premise, or why not; send nothing."""
     from exchange.explain import explain as explain_record
 
     settings, url = prepared()
     node = peer.upper()
+    visible = seen(record, consulting, f"No entry of a record {record} is sealed.")
     try:
         explained = explain_record(url, node=settings.node, keys=settings.keys, record_id=record, peer=node)
     except ValueError as error:  # the peer is the CEN
         raise Misused(f"{error} `ncen cen preview {record}` shows it.") from None
+    if visible is not None:
+        explained = _as_seen(explained, {entry.position for entry in visible})
     going = sum(one.now.goes for one in explained)
     data = {
         "id": str(record),
@@ -114,6 +120,12 @@ def explain(
     for one in explained:
         lines += ["", *_explained(one)]
     output.show(data, *lines)
+
+
+def _as_seen(explained: "list[Explained]", positions: set[int | None]) -> "list[Explained]":
+    """What the caller sees of it, numbered as seen, so that nothing shows what is kept from them."""
+    kept = [one for one in explained if one.position in positions]
+    return [msgspec.structs.replace(one, version=place) for place, one in enumerate(kept, 1)]
 
 
 def _explained(one: "Explained") -> list[object]:

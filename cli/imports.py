@@ -4,6 +4,7 @@ The file and what is wrong with it are told by line, field and reason, never by 
 is told on stderr: a bar for a person, a line now and then for a log. The same file may be given again and again.
 """
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from cli.acting import WHO, Acting, opened
+from cli.consulting import Consulting, showing
 from cli.output import BadInput, ExitCode, manner, say, show, table
 from domain.attribution import Purpose, Role
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from intake.outcome import Group, Outcome
 
 SHOWN_REFUSALS = 20
+SHOWN_AT_ONCE = 500
 LOG_EVERY_S = 5.0
 
 app = App(name="import", help="Take files of seizures in, by a mapping that says what their columns mean.")
@@ -53,7 +56,10 @@ def seizures(  # noqa: PLR0913, D417  # one flag for each thing that can be said
 
     try:
         load(mapping)  # before the ledger is opened: a slip in the mapping needs no server
-        with opened() as (ledger, settings), _progress() as tell:
+        with contextlib.ExitStack() as stack:
+            ledger, settings = stack.enter_context(opened())
+            tell = stack.enter_context(_progress())
+            foreseen = stack.enter_context(_foreseeing(role, purpose, legal_basis)) if dry_run else None
             by = Acting(role=role, purpose=purpose, legal_basis=legal_basis).attribution(
                 settings, role=Role.DATA_MANAGER, purpose=Purpose.ADMINISTRATION
             )
@@ -64,7 +70,7 @@ def seizures(  # noqa: PLR0913, D417  # one flag for each thing that can be said
                 by,
                 dry_run=dry_run,
                 on_progress=tell,
-                on_foreseen=None if manner.json else _tell_foreseen,
+                on_foreseen=foreseen,
             )
     except Unreadable as error:
         raise BadInput(f"{'Standard input' if file == '-' else file}: {error}") from None
@@ -115,6 +121,31 @@ class _Log:
 
 
 # ---------------------------------------------------------------- for people
+
+
+@contextmanager
+def _foreseeing(
+    role: Role | None, purpose: Purpose | None, legal_basis: str | None
+) -> "Iterator[Callable[[Foreseen], None]]":
+    """Take what a dry run foresees, and tell it once the ids of the records it shows are committed to the log."""
+    waiting: list[Foreseen] = []
+    consulting = Consulting(role=role, purpose=purpose, legal_basis=legal_basis)
+    with showing(consulting, dry_run=True) as shown:
+
+        def flush() -> None:
+            if known := [one.record_id for one in waiting if one.record_id is not None]:
+                shown(known)
+            for one in waiting if not manner.json else ():
+                _tell_foreseen(one)
+            waiting.clear()
+
+        def take(foreseen: "Foreseen") -> None:
+            waiting.append(foreseen)
+            if len(waiting) >= SHOWN_AT_ONCE:
+                flush()
+
+        yield take
+        flush()
 
 
 def _tell_foreseen(foreseen: "Foreseen") -> None:

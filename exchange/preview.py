@@ -86,7 +86,7 @@ def _preview(entries: list[Entry], telling: Telling, told: Told) -> Preview:
         export_id=told.export_id,
         told=told.notice,
         is_withdrawn=told.is_withdrawn,
-        stays=tuple(_stays(entry) for entry in entries if entry.is_personal),
+        stays=tuple(kept_back(entry) for entry in entries if entry.is_personal),
     )
 
 
@@ -109,7 +109,8 @@ def _sentence(known: Told, notice: Notice | None) -> str:
     return "The notice would be sent as it stands here." if known.notice is None else "The notice would be amended."
 
 
-def _stays(entry: Entry) -> Stays:
+def kept_back(entry: Entry) -> Stays:
+    """What is said of a personal entry, which stays."""
     return Stays(
         version=entry.version,
         name=entry.name,

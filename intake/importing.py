@@ -62,6 +62,8 @@ class Foreseen(msgspec.Struct, frozen=True):
     lines: tuple[int, ...]
     action: str
     changes: tuple[Change, ...] = ()
+    record_id: UUID | None = None
+    """The record that would be amended; None where one would be made."""
 
 
 class _Asking(msgspec.Struct, gc=False):
@@ -264,7 +266,8 @@ class _Import:
             now = evolve(now, event, self._occasion)
         changes = () if state is None else tuple(map(_without_personal, differences(state, now)))
         action = "record" if state is None else "amend"
-        foresee(Foreseen(tuple(one.telling.lines), action, changes))
+        known = None if state is None else one.asked.record_id
+        foresee(Foreseen(tuple(one.telling.lines), action, changes, known))
         return events
 
     def _count(self, telling: Telling, answer: Refused | Sequence[object]) -> None:

@@ -54,6 +54,17 @@ class World:
         """The node as this user calls it."""
         return Closed(self.home, self.database_url).as_(user, token=self.secrets[user])
 
+    def with_user(self, user: str, role: Role) -> Closed:
+        """One more user, of no office, signed in."""
+        with (
+            Ledger.open(self.database_url, node="XA", keys=self.home / "keys") as ledger,
+            connect(self.database_url) as session,
+        ):
+            ledger.execute(record_id_of("XA", user), RegisterUser(user=user, roles=(role,)), BOSS)
+            accounts.write(session, record_id_of("XA", user), User(user=user, roles=(role,)))
+            self.secrets[user], _ = callers.begin(session, user, datetime.now(UTC))
+        return self.as_(user)
+
     def case(
         self, by: str = "anna", *, office: str = HERE, name: str = "Pablo Quintana", words: str = ""
     ) -> tuple[str, str]:

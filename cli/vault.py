@@ -124,6 +124,7 @@ def _places(settings: "Settings") -> tuple[list[Path], Path | None]:
 
     from cli.postgres import EmbeddedPostgres
     from cli.supervisor import database_url
+    from projections.residues import write_out
 
     if not settings.home.is_dir():
         raise Misused(f"There is no node in {settings.home}.")
@@ -138,7 +139,7 @@ def _places(settings: "Settings") -> tuple[list[Path], Path | None]:
         programs = own.program("postgres").parent
         if own.is_running():
             with psycopg.connect(database_url(settings), autocommit=True) as connection:
-                connection.execute("CHECKPOINT")  # what is only in memory is in the files now
+                write_out(connection)
     return places, programs
 
 

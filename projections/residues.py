@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import msgspec
+import psycopg
 from ahocorasick_rs import BytesAhoCorasick
 
 from projections.canaries import forms
@@ -229,6 +230,19 @@ class Scan:
                         self._found.append(Residue(place=place, offset=where, value=number, form=how))
             at += len(chunk)
             tail = window[-self._overlap :] if self._overlap else b""
+
+
+def write_out(connection: psycopg.Connection[Any]) -> None:
+    """Have the server write out all that it holds in memory; a checkpoint leaves unlogged tables where they are.
+
+    Before it copies a database by its files, it writes out everything; the copy is dropped.
+
+    Raises:
+        psycopg.errors.InsufficientPrivilege: this role may make no database.
+    """
+    connection.execute("DROP DATABASE IF EXISTS ncen_written_out")
+    connection.execute("CREATE DATABASE ncen_written_out TEMPLATE template0 STRATEGY file_copy")
+    connection.execute("DROP DATABASE ncen_written_out")
 
 
 def _files(paths: Iterable[Path], unread: list[str]) -> Iterator[Path]:

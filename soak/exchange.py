@@ -17,6 +17,7 @@ import psutil
 from cli.nats_server import EmbeddedNats
 from cli.postgres import EmbeddedPostgres
 from cli.processes import until
+from domain.premise import RegisterPremise
 from exchange import accounts, peers, schema
 from exchange.peers import Identity, Peer
 from ledger.ledger import Asked, Ledger
@@ -48,14 +49,14 @@ def run(plan: Plan) -> Report:
     """Kill for as long as the plan says, then compare both sides."""
     dice = random.Random(plan.seed)
     with folder() as home, server(home) as running, contextlib.ExitStack() as stack:
-        one, other = _side(running, home, "XA"), _side(running, home, "XB")
+        one, other = side(running, home, "XA"), side(running, home, "XB")
         nats = EmbeddedNats(home / "nats")
         nats.start()
         stack.callback(nats.stop)
-        to_other = _meet(one, other, nats)
+        to_other = meet(one, other, nats)
         children = stack.enter_context(processes(home))
-        _work(children, one, NCEN_NATS_URL=nats.url)
-        _work(children, other)
+        work(children, one, NCEN_NATS_URL=nats.url)
+        work(children, other)
         with Ledger.open(one.url, node=one.code, keys=one.keys) as ledger:
             rounds, recorded = _rounds(plan, dice, ledger, children, nats)
         children.revive()
@@ -64,17 +65,18 @@ def run(plan: Plan) -> Report:
     return report("exchange", plan, rounds, (len(recorded), lost), controls)
 
 
-def _side(running: EmbeddedPostgres, home: Path, code: str) -> Side:
+def side(running: EmbeddedPostgres, home: Path, code: str, agreed: RegisterPremise | None = None) -> Side:
+    """Make a node with a premise; one that lets open data go, unless it is given."""
     running.create_database(code.lower())
-    side = Side(code, home / code, running.dsn(code.lower()))
-    side.home.mkdir(mode=0o700)
-    with Ledger.open(side.url, node=code, keys=side.keys) as ledger:
-        schema.prepare(side.url, node=code, role="nation")
-        ledger.execute(Ledger.new_id(), premise(), LAWYER)
-    return side
+    made = Side(code, home / code, running.dsn(code.lower()))
+    made.home.mkdir(mode=0o700)
+    with Ledger.open(made.url, node=code, keys=made.keys) as ledger:
+        schema.prepare(made.url, node=code, role="nation")
+        ledger.execute(Ledger.new_id(), agreed or premise(), LAWYER)
+    return made
 
 
-def _meet(one: Side, other: Side, nats: EmbeddedNats) -> Peer:
+def meet(one: Side, other: Side, nats: EmbeddedNats) -> Peer:
     """Let each know the other, and the other log in at the first one's NATS."""
     mine, theirs = (Identity.open(side.keys, node=side.code, role="nation") for side in (one, other))
     to_other = peers.add(one.url, mine, theirs.card(None))
@@ -84,7 +86,8 @@ def _meet(one: Side, other: Side, nats: EmbeddedNats) -> Peer:
     return to_other
 
 
-def _work(children: Processes, side: Side, **more: str) -> None:
+def work(children: Processes, side: Side, **more: str) -> None:
+    """Let a node seal and exchange, in processes of its own."""
     told = variables_of(side.home, side.url, node=side.code, **more)
     for kind in ("seal", "exchange"):
         children.worker(f"{side.code.lower()}-{kind}", kind, told)

@@ -48,12 +48,12 @@ def person(name: str) -> RegisterPerson:
     return RegisterPerson(statements=(said,))
 
 
-def premise() -> RegisterPremise:
-    """Return a command that lets open data go between XA and XB."""
+def premise(categories: tuple[DataCategory, ...] = (DataCategory.OPEN,)) -> RegisterPremise:
+    """Return a command that lets data of these categories go between XA and XB."""
     return RegisterPremise(
         instrument="MAA:XA-XB",
         parties=("XA", "XB"),
         purposes=(Purpose.DETECTION, Purpose.INVESTIGATION),
-        categories=(DataCategory.OPEN,),
+        categories=categories,
         in_force_from=date(2020, 1, 1),
     )

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from ledger.errors import NotFound, Unsafe
 from ledger.key_provider import InFiles, provider_of
-from ledger.whole_file import flush_folder, make_whole
+from ledger.whole_file import flush_folder, make_folder, make_whole
 
 KEY_BYTES = 32
 WRAPPED = ".wrapped"
@@ -57,7 +57,8 @@ class Keyring:
             Unsafe: others than its owner can read the folder or a secret, or a secret is not whole.
         """
         folder = Path(folder).absolute()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not folder.is_dir() or not any(folder.iterdir()):
+            make_folder(folder)
         if folder.stat().st_mode & 0o077:
             if any(folder.glob("*.key")):
                 raise Unsafe(f"Others may enter the keys folder {folder}: give it to its owner alone (chmod 700).")

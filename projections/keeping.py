@@ -7,6 +7,7 @@ Whatever fails is tried again; another worker or an operator may do the same.
 
 import logging
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,15 +19,21 @@ from ledger.sessions import connect
 from projections import forgetting
 
 LOOK_S = 30.0
+CLEAR_AGAIN_S = 300.0
+"""How long after tables were in use for too long to be written anew they are tried again."""
 LONGEST_WAIT = timedelta(hours=20)
 log = logging.getLogger(__name__)
 
 
 def run(database_url: str, *, keys: Path, stop: threading.Event) -> None:
     """Keep until told to stop."""
+    clear_at = 0.0
     while not stop.wait(LOOK_S):
         try:
             keep(database_url, keys, datetime.now(UTC))
+            if time.monotonic() >= clear_at:
+                clear_at = time.monotonic() + CLEAR_AGAIN_S
+                clear_left(database_url)
         except Conflict:
             log.info("somebody else rotates the vault")
         except Exception as error:  # noqa: BLE001  # it never gives up
@@ -52,6 +59,23 @@ def keep(database_url: str, keys: Path, now: datetime) -> bool:
         return False
     done = epochs.rotate(database_url, keys)
     log.info("the vault is in epoch %s: %s keys wrapped anew in %.1f s", done.epoch, done.rewrapped, done.seconds)
-    for sentence in forgetting.clear(database_url).left:
-        log.warning("%s", sentence)
+    _clear(database_url)
     return True
+
+
+def clear_left(database_url: str) -> bool:
+    """Clear the files again where that did not succeed with the rotation; return whether anything is still left.
+
+    Raises:
+        psycopg.OperationalError: the server is gone.
+    """
+    with connect(database_url) as session:
+        is_left = bool(erasure.listed(session, "destroyed_at IS NOT NULL AND cleared_at IS NULL"))
+    return is_left and _clear(database_url)
+
+
+def _clear(database_url: str) -> bool:
+    left = forgetting.clear(database_url).left
+    for sentence in left:
+        log.warning("%s", sentence)
+    return bool(left)

@@ -2,12 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 
 from ledger import certificates, epochs, erasure
 from ledger.keyring import Keyring
 from ledger.sessions import connect
-from projections import keeping
+from projections import forgetting, keeping
 from tests.projections.conftest import Node
 from tests.projections.invented import named, party, seizure
 from tests.projections.test_forgetting import erase, told_again
@@ -51,3 +52,22 @@ def test_what_was_begun_is_finished(node: Node, monkeypatch: pytest.MonkeyPatch)
     assert keeping.keep(node.database_url, node.keys, datetime.now(UTC))
     assert [one.subject for one in certificates.read(node.keys)] == [who]
     assert Keyring.open(node.keys).epochs() == [2]
+
+
+def test_a_table_that_was_in_use_is_cleared_later(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forgetting, "LOCK_WAIT", "50ms")
+    who = node.do(named("Xaverius Quackenbosch"))
+    node.project()
+    erase(node, who)
+    told_again(node)
+    with psycopg.connect(node.database_url) as reader:
+        reader.execute("SELECT count(*) FROM read.person_name")  # and stays in its transaction
+        assert keeping.keep(node.database_url, node.keys, datetime.now(UTC) + timedelta(hours=21))
+        assert keeping.clear_left(node.database_url), "it is still in use"
+    assert not keeping.clear_left(node.database_url)
+    with connect(node.database_url) as session:
+        (kept,) = erasure.of_subject(session, who)
+    assert kept.cleared_at is not None
+    with monkeypatch.context() as nothing_to_do:
+        nothing_to_do.setattr(forgetting, "clear", pytest.fail)
+        assert not keeping.clear_left(node.database_url)

@@ -24,7 +24,7 @@ TOGETHER = 5
 FOR_LEAKS: tuple[Personal, ...] = ((None, 1), (2, 3), (4, None), (5, 6), (7, 8), (None, 9))
 """What is personal in the histories in which planted leaks are looked for; they are told anew for each."""
 DATABASES = ("one", "other")
-STRETCH = 2_000
+STRETCH = 500
 """Pairs that one pair of databases lives through: then they are dropped, so that a long soak needs no more room."""
 
 

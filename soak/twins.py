@@ -15,6 +15,7 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from cli.processes import until
 from domain.attribution import Attribution
 from domain.event import Command
 from exchange import cen, schema
@@ -30,6 +31,8 @@ from soak.invented import NODE, OFFICER, SUPERVISOR
 LINE = "number, core, boxed_key, leaf_hash, proof, checkpoint, held"
 CHUNK = 4
 LISTENER = "ZZ-CEN"
+SEALED_WITHIN_S = 60.0
+UNSEALED = b"SELECT (SELECT count(*) FROM ledger.entry) - (SELECT size FROM ledger.seal_state)"
 
 Personal = tuple[int | None, int | None]
 
@@ -56,8 +59,18 @@ class Twin:
         for by_supervisor, run in groupby(history.commands(), key=lambda one: one[1][1]):
             by = SUPERVISOR if by_supervisor else OFFICER
             self.do([(record_id, command) for record_id, (command, _) in run], by)
-        while seal_once(self.session):
-            pass
+        self._seal()
+
+    def _seal(self) -> None:
+        """Seal all there is: a transaction anywhere on the server, such as autovacuum's, may hold it back a while."""
+
+        def is_sealed() -> bool:
+            while seal_once(self.session):
+                pass
+            return self.session.execute(UNSEALED).fetchone() == (0,)
+
+        if not until(is_sealed, wait_s=SEALED_WITHIN_S):
+            raise TimeoutError(f"Something has held the numbering of entries back for {SEALED_WITHIN_S:.0f} seconds.")
 
     def do(self, commands: list[tuple[UUID, Command]], by: Attribution) -> None:
         """Give commands in one transaction."""

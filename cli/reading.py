@@ -11,7 +11,7 @@ from uuid import UUID
 
 from cyclopts import Parameter
 
-from cli import output, show
+from cli import erased, output, show
 from cli.acting import WAIT_S, opened, require_record
 from cli.consulting import CONSULTING, Consulting, opened_entries
 from cli.output import Misused, NotFound
@@ -88,14 +88,17 @@ def _require_reached(position: int) -> None:
 
 
 def show_record(record_id: UUID, kind: str | None, as_of: str | None, consulting: Consulting = CONSULTING) -> None:
-    """Print a record as it stands, or as it stood at a position or time."""
+    """Print a record as it stands, or as it stood at a position or time; of who was erased also who answered."""
+    from cli.settings import load
+
     until = moment(as_of)
     if signing.caller is not None:
-        print_record(consulted(record_id, kind, consulting, until), as_of)
-        return
-    with opened() as (ledger, _):
-        entries = entries_until(ledger, record_id, kind, until)
-    print_record(entries, as_of)
+        entries = consulted(record_id, kind, consulting, until)
+    else:
+        with opened() as (ledger, _):
+            entries = entries_until(ledger, record_id, kind, until)
+    erasures = erased.standing(load(), record_id) if entries[0].kind in erased.KINDS else erased.NONE
+    print_record(entries, as_of, erasures)
 
 
 def consulted(
@@ -122,8 +125,8 @@ def consulted(
     return then
 
 
-def print_record(entries: "list[Entry]", as_of: str | None) -> None:
-    """Print the record that these entries make."""
+def print_record(entries: "list[Entry]", as_of: str | None, erasures: erased.Told = erased.NONE) -> None:
+    """Print the record that these entries make, and how its erasures stand."""
     state, last = fold(entries), entries[-1]
     unusual = flags(state, today=last.recorded_at.date())
     data = {
@@ -140,7 +143,9 @@ def print_record(entries: "list[Entry]", as_of: str | None) -> None:
         "flags": show.plain(unusual),
     }
     told = show.facts(state) + [("unusual", _flagged(flag)) for flag in unusual]
-    output.show(data, _title(entries, as_of), show.laid_out(told))
+    if erasures != erased.NONE:
+        data["erasures"] = erasures[0]
+    output.show(data, _title(entries, as_of), show.laid_out(told), *erasures[1])
 
 
 def _flagged(flag: Flag) -> str:

@@ -59,6 +59,30 @@ class Notices(msgspec.Struct, frozen=True, kw_only=True):
     overdue: tuple[UUID, ...] = ()
 
 
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a peer that was given something of a subject has answered: when it was told, and its signed note."""
+
+    peer: str
+    noticed_at: datetime
+    confirmed_at: datetime | None = None
+    confirmation: str | None = None
+
+
+def answers(connection: Session, subject: UUID) -> list[Answer]:
+    """What peers have answered to the erasure of a subject, by name; none where nothing is exchanged."""
+    if connection.execute("SELECT to_regclass('exchange.erasure_notice')").fetchone() == (None,):
+        return []
+    rows = connection.execute(
+        "SELECT peer, noticed_at, confirmed_at, confirmation FROM exchange.erasure_notice"
+        " WHERE subject = %s ORDER BY peer",
+        [subject],
+    )
+    return [
+        Answer(peer=peer, noticed_at=noticed, confirmed_at=confirmed, confirmation=note)
+        for peer, noticed, confirmed, note in rows
+    ]
+
+
 # ---------------------------------------------------------------- the sender
 
 

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from cli.output import ExitCode
+from exchange import schema
+from ledger import erasure
+from ledger.sessions import connect
 from tests.cli.node import Inside, Ncen, node
 
 pytestmark = pytest.mark.timeout(600)
@@ -46,6 +49,33 @@ def test_a_subject_is_restricted_held_released_and_erased(kind: str, ncen: Ncen)
         step["event"] != f"{kind}.name-asserted" for step in steps
     ]
     assert "was erased" in ncen.fails(ExitCode.REFUSED, kind, "assert", who, "--name", NAME)
+    (stands,) = ncen.tells(kind, "show", who)["erasures"]
+    assert (stands["erased_at"] is None, stands["destroyed_at"], stands["peers"]) == (False, None, [])
+    assert "not yet, promised by" in ncen.does(kind, "show", who)
+
+
+def test_an_erasure_that_was_begun_and_a_peer_that_is_silent_are_shown(ncen: Ncen) -> None:
+    who = ncen.does("person", "record", "--name", NAME, *WAIT).strip()
+    assert "erasures" not in ncen.tells("person", "show", who)
+    schema.prepare(ncen.database_url, node="XA", role="nation")
+    with connect(ncen.database_url) as session:
+        erasure.prepare(session)
+        session.execute(
+            "INSERT INTO ledger.erasure (erasure_id, subject, kind, grounds, attribution, asked_at)"
+            " VALUES (gen_random_uuid(), %s, 'person', 'unlawful', '', now())",
+            [who],
+        )
+        assert "PENDING" in ncen.does("person", "show", who)
+        session.execute("UPDATE ledger.erasure SET erased_at = now()")
+        session.execute(
+            "INSERT INTO exchange.erasure_notice (peer, subject, number, noticed_at) VALUES ('XB', %s, 1, now())", [who]
+        )
+        assert "HAS NOT CONFIRMED" in ncen.does("person", "show", who)
+        session.execute("UPDATE exchange.erasure_notice SET confirmed_at = now(), confirmation = 'signed'")
+    told = ncen.does("person", "show", who)
+    assert "signed for it" in told
+    assert "HAS NOT CONFIRMED" not in told
+    assert ncen.tells("person", "show", who)["erasures"][0]["peers"][0]["confirmation"] == "signed"
 
 
 def test_erasing_twice_under_one_command_id_is_one_erasure(ncen: Ncen) -> None:

@@ -83,7 +83,7 @@ def verifier() -> None:
 
 
 @app.command
-def check(file: Path, /, *, key: tuple[str, ...] = ()) -> ExitCode:
+def check(file: Annotated[str, Parameter(allow_leading_hyphen=True)], /, *, key: tuple[str, ...] = ()) -> ExitCode:
     """Check a bundle with that program, here; end with 6 when it is refuted.
 
     Args:

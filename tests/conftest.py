@@ -12,16 +12,19 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import argon2
 import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
+from access import accounts
 from cli.nats_server import EmbeddedNats
 from cli.output import Unreachable
 from cli.postgres import EmbeddedPostgres
 
 PREFIX = "ncen-test-"
 START_WAIT_S = 90
+REAL_HASHER, REAL_DECOY = accounts._hasher, accounts.DECOY
 SMALL = {"shared_buffers": "'64MB'", "max_wal_size": "'512MB'", "min_wal_size": "'80MB'"}
 
 settings.register_profile("ci", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
@@ -70,15 +73,43 @@ def postgres_server(servers_folder: Path) -> EmbeddedPostgres:
     return server
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _passwords_are_cheap() -> None:
+    """Hash passwords with the least work there is, in this process; tests/hostile asserts what a real node spends."""
+    accounts._hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    accounts.DECOY = accounts._hasher.hash("nobody")
+
+
+@contextlib.contextmanager
+def fresh_database(server: EmbeddedPostgres) -> Iterator[str]:
+    """A new, empty database, dropped (with any session left in it) at the end."""
+    name = f"test_{uuid.uuid4().hex}"
+    server.create_database(name)
+    try:
+        yield server.dsn(name)
+    finally:
+        server.drop_database(name)
+
+
 @pytest.fixture
 def database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
-    """Give a test a fresh, empty database, dropped (with any session left in it) when the test ends."""
-    name = f"test_{uuid.uuid4().hex}"
-    postgres_server.create_database(name)
-    try:
-        yield postgres_server.dsn(name)
-    finally:
-        postgres_server.drop_database(name)
+    """Give a test a database of its own."""
+    with fresh_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    """Give the tests of a module one database, for what none of them changes under the others."""
+    with fresh_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def session_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    """Give all tests of this process one database, in which none may leave anything."""
+    with fresh_database(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -78,7 +78,11 @@ class Inside(Ncen):
 
     def run(self, *words: str, user: str | None = None, text: str | None = None) -> "subprocess.CompletedProcess[str]":
         """Run one line, as `user` (or as whoever acts usually), with `text` on standard input."""
-        told, said, typed = io.StringIO(), io.StringIO(), io.TextIOWrapper(io.BytesIO((text or "").encode()))
+        told, said, typed = (
+            io.StringIO(),
+            io.StringIO(),
+            io.TextIOWrapper(io.BytesIO((text or "").encode(errors="surrogateescape"))),
+        )
         with (
             patch.dict(os.environ, self.environment(user), clear=True),
             patch.object(sys, "stdin", typed),

@@ -12,6 +12,7 @@ from cli.postgres import EmbeddedPostgres
 from domain.codes import Reason
 from domain.seizure import CorrectGoods
 from tests.cli.node import Inside, Ncen
+from tests.conftest import fresh_database
 from tests.exchange.nodes import INSTRUMENT, LAWYER, SECRET, Node, goods, premise, seizure
 from tests.exchange.test_two_nodes import carry, meet
 
@@ -24,9 +25,7 @@ def nodes(postgres_server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Nodes]:
     with ExitStack() as stack:
         made: Nodes = {}
         for code in ("XA", "XB"):
-            name = f"test_{uuid.uuid4().hex}"
-            postgres_server.create_database(name)
-            home, url = tmp_path / code, postgres_server.dsn(name)
+            home, url = tmp_path / code, stack.enter_context(fresh_database(postgres_server))
             home.mkdir()
             node = stack.enter_context(Node(code, url, home / "keys"))
             made[code] = (node, Inside(home, url, code=code))

@@ -1,8 +1,7 @@
 """A node that hostile input is given to, whose every table is counted before and after."""
 
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -10,7 +9,6 @@ import pytest
 from psycopg import sql
 
 from cli.output import ExitCode
-from cli.postgres import EmbeddedPostgres
 from ledger.schema import prepare
 from tests.cli.node import Inside, working
 
@@ -20,23 +18,12 @@ OF_THE_SERVER = ["pg_catalog", "information_schema"]
 
 
 @pytest.fixture(scope="session")
-def hostile_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
-    """Give all cases of this process one database: none of them may leave anything in it."""
-    name = f"test_{uuid.uuid4().hex}"
-    postgres_server.create_database(name)
-    try:
-        yield postgres_server.dsn(name)
-    finally:
-        postgres_server.drop_database(name)
-
-
-@pytest.fixture(scope="session")
-def ncen(hostile_url: str, tmp_path_factory: pytest.TempPathFactory) -> Inside:
+def ncen(session_url: str, tmp_path_factory: pytest.TempPathFactory) -> Inside:
     """Give a node whose lines run in this process; whatever verbs make on first use is made."""
-    prepare(hostile_url, node="XA")
-    node = Inside(tmp_path_factory.mktemp("home"), hostile_url)
+    prepare(session_url, node="XA")
+    node = Inside(tmp_path_factory.mktemp("home"), session_url)
     node.run("peer", "list")
-    with working(hostile_url, node.home / "keys"):
+    with working(session_url, node.home / "keys"):
         for _ in range(MOST_TRIES):
             if node.run("search", "words").returncode == ExitCode.DONE:
                 break
@@ -52,11 +39,11 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def counted(hostile_url: str) -> Callable[[], Counted]:
+def counted(session_url: str) -> Callable[[], Counted]:
     """Give a function that counts the rows of every table of the node."""
 
     def count() -> Counted:
-        with psycopg.connect(hostile_url) as connection:
+        with psycopg.connect(session_url) as connection:
             tables = connection.execute(
                 "SELECT schemaname, tablename FROM pg_tables WHERE schemaname <> ALL (%s)", [OF_THE_SERVER]
             ).fetchall()

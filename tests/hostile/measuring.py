@@ -24,7 +24,8 @@ def used() -> Iterator[Used]:
     """Measure what happens inside: our own peak, as the kernel counts it, and that of a child larger than any before.
 
     The kernel keeps the peak of children for as long as we live: a child counts where it grew beyond all before it,
-    so that the negative controls, whose children are large on purpose, are not held against what follows them.
+    so that the negative controls, whose children are large on purpose, are not held against what follows them. It also
+    has a child begin with what we hold ourselves: a child counts where it grew beyond that.
     """
     found, largest = Used(), _largest_child()
     before, began = psutil.Process().memory_info().rss, time.monotonic()
@@ -34,7 +35,8 @@ def used() -> Iterator[Used]:
     finally:
         found.seconds = time.monotonic() - began
         now = _largest_child()
-        found.bytes = max(_own_peak() - before, 0) + (now if now > largest else 0)
+        own = _own_peak()
+        found.bytes = max(own - before, 0) + (now if now > max(largest, own) else 0)
 
 
 def _largest_child() -> int:

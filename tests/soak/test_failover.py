@@ -17,8 +17,12 @@ from ledger.ledger import Ledger
 from ledger.sealer import seal_once
 from ledger.sessions import connect
 from ledger.verify import verify
+from projections.asking import NotReady
+from projections.search import search
 from soak.place import DATABASE, SMALL, folder, kill, server
 from tests.ledger.samples import OFFICER, seizure
+from tests.projections.conftest import Node
+from tests.projections.invented import named
 
 NODE = "NL"
 
@@ -105,6 +109,39 @@ def test_a_synchronous_standby_has_all_that_was_acknowledged_when_the_primary_is
     verdict = verify(here, keys=keys)
     assert (verdict.faults, verdict.unsealed) == ((), 0)
     assert verdict.entries > len(acknowledged)
+
+
+def test_a_promoted_standby_has_no_read_model_and_builds_it(
+    pair: tuple[EmbeddedPostgres, EmbeddedPostgres], tmp_path: Path
+) -> None:
+    primary, standby = pair
+    be_synchronous(primary)
+    node = Node(primary.dsn(DATABASE), tmp_path / "keys")
+    node.do(named("Xaverius Quackenbosch"))
+    node.project()
+    before = node.dump()
+    node.ledger.close()
+    here = standby.dsn(DATABASE)
+
+    def found() -> int:
+        with psycopg.connect(here, autocommit=True) as session:
+            return len(search(session, kind="person", name="Xaverius Quackenbosch").hits)
+
+    def refusal() -> str:
+        with pytest.raises(NotReady) as raised:
+            found()
+        return str(raised.value)
+
+    assert until(lambda: "is a standby" in refusal(), wait_s=30), "once it has heard of the tables"
+    kill(primary)
+    promote(standby)
+    with pytest.raises(NotReady, match="position 0 of 2"):
+        found()
+    heir = Node(here, tmp_path / "keys")
+    heir.project()
+    assert heir.dump() == before
+    assert found() == 1
+    heir.ledger.close()
 
 
 def test_control_an_asynchronous_standby_that_lags_loses(

@@ -168,9 +168,9 @@ def _give_library(place: Place) -> tuple[dict[str, str], int]:
 
 
 def _make_ready(connection: psycopg.Connection[Any], table: str, record_ids: list[Any]) -> None:
-    """Make an equal table, and read the rows that our projector wrote for these records."""
+    """Make an equal table, unlogged as ours, and read the rows that our projector wrote for these records."""
     ours, theirs = sql.Identifier("read", table), sql.Identifier("theirs", table)
-    connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(theirs, ours))
+    connection.execute(sql.SQL("CREATE UNLOGGED TABLE {} (LIKE {} INCLUDING ALL)").format(theirs, ours))
     rows = connection.execute(
         sql.SQL("SELECT record_id, told.* FROM {} AS told WHERE record_id = ANY(%s)").format(ours), [record_ids]
     ).fetchall()

@@ -178,6 +178,8 @@ class RetractAboutBusiness(Command, frozen=True, kw_only=True, tag="retract-abou
 class MergeBusiness(Command, frozen=True, kw_only=True, tag="merge-business", omit_defaults=True):
     """Say that another record speaks of the same business; this record is the one that survives."""
 
+    other_field = "other"
+
     other: UUID
     basis: Text | None = None
 

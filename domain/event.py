@@ -11,6 +11,8 @@ from uuid import UUID
 
 import msgspec
 
+from domain.refused import Refused
+
 
 class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="event", omit_defaults=True):
     """Something happened, told without naming anyone."""
@@ -41,6 +43,18 @@ class Erased(msgspec.Struct, frozen=True, gc=False):
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", forbid_unknown_fields=True):
     """A wish: what somebody asks to be recorded."""
+
+    other_field: ClassVar[str | None] = None
+    """The field that holds the id of another record, with which this one is to become one."""
+
+    def require_another(self, record_id: UUID) -> None:
+        """Refuse to make a record one with itself.
+
+        Raises:
+            Refused: the other record that the command names is the one that it is given to.
+        """
+        if self.other_field is not None and getattr(self, self.other_field) == record_id:
+            raise Refused("A record is not merged with itself: name the other one.")
 
 
 def wire_name(event: AnyEvent | type[AnyEvent]) -> str:

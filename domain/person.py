@@ -197,6 +197,8 @@ class RetractAboutPerson(Command, frozen=True, kw_only=True, tag="retract-about-
 class MergePerson(Command, frozen=True, kw_only=True, tag="merge-person", omit_defaults=True):
     """Say that another record speaks of the same person; this record is the one that survives."""
 
+    other_field = "other"
+
     other: UUID
     basis: Text | None = None
 

@@ -60,6 +60,7 @@ class Deciding:
             if done:
                 return NOTHING, repeated(asked.record_id, done)
             stand.require_own(self._node, kind)
+        asked.command.require_another(asked.record_id)
         events = kind.decide(stand.state, asked.command, self._occasion)
         if not events:
             return NOTHING, Recorded(record_id=asked.record_id, version=stand.version, entries=())

@@ -43,6 +43,7 @@ def test_what_is_said_of_a_person_stays_visible(ncen: Ncen) -> None:
     assert [entry["event"] for entry in told[:2]] == ["person.registered", "person.name-asserted"]
     assert all(entry["by"]["purpose"] == "investigation" for entry in told)
     assert "There is no person" in ncen.fails(ExitCode.NOT_FOUND, "person", "merge", person, str(uuid.uuid4()))
+    assert "with itself" in ncen.fails(ExitCode.REFUSED, "person", "merge", person, person)
     assert "Say what is known" in ncen.fails(ExitCode.USAGE, "person", "record")
 
 

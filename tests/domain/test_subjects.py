@@ -54,6 +54,7 @@ from domain.person import (
     UnmergePerson,
 )
 from domain.records import KINDS
+from domain.refused import Refused
 from tests.domain.given import NOBODY_KNOWN, folded, given
 from tests.domain.strategies import IDS
 
@@ -214,6 +215,13 @@ def test_a_merge_is_undone_exactly() -> None:
     assert folded([REGISTERED, NAMED, merged, unmerged]) == folded([REGISTERED, NAMED])
     third = PersonMerged(other=IDS[2])
     assert folded([REGISTERED, merged, third, unmerged]) == folded([REGISTERED, third])
+
+
+@pytest.mark.parametrize("merge", [MergePerson, MergeBusiness])
+def test_a_record_is_not_merged_with_itself(merge: type[MergePerson | MergeBusiness]) -> None:
+    merge(other=IDS[1]).require_another(IDS[0])
+    with pytest.raises(Refused, match="with itself"):
+        merge(other=IDS[0]).require_another(IDS[0])
 
 
 def test_what_is_not_merged_cannot_be_undone() -> None:

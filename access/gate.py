@@ -65,9 +65,9 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def reader(database_url: str) -> Iterator[Session]:
-    """A session of the reader."""
-    with connect(database_url) as session:
+def reader(reader_url: str) -> Iterator[Session]:
+    """A session of the reader, by the address of its login (`access.logins`)."""
+    with connect(reader_url) as session:
         enter_reader(session)
         yield session
 

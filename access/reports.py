@@ -15,7 +15,6 @@ from uuid import UUID
 import msgspec
 from psycopg import sql
 
-from access.schema import LOG_READER
 from ledger import log_tree
 from ledger.leaf import leaf_hash
 from ledger.sessions import Session, connect
@@ -65,10 +64,9 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def log_reader(database_url: str) -> Iterator[Session]:
-    """A session of the log's reader."""
-    with connect(database_url) as session:
-        session.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(LOG_READER)))
+def log_reader(reader_url: str) -> Iterator[Session]:
+    """A session of the log's reader, by the address of its login (`access.logins`)."""
+    with connect(reader_url) as session:
         yield session
 
 

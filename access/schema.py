@@ -4,20 +4,16 @@ They are made when the first user is, and a node is closed from that moment on: 
 What a role may do and see is written here from `domain.permissions` at each preparation and is never edited by hand.
 """
 
-import psycopg
+from pathlib import Path
+
 from psycopg import sql
 
-from access import gate_sql, log_sql
+from access import gate_sql, log_sql, logins
 from access.need_to_know import PREDICATE
 from domain.permissions import HOST, SIGHTS, VERBS
 from ledger import log_tree
 from ledger.schema import DDL_LOCK
 from ledger.sessions import Session, connect
-
-READER = "ncen_reader"
-"""The role in which personal data are read: it may call the functions of `gate`, and has no right on any table."""
-LOG_READER = "ncen_log_reader"
-"""The role in which the processing log is read: it may read the log, and nothing else."""
 
 TABLES = """
 CREATE SCHEMA IF NOT EXISTS access;
@@ -66,13 +62,6 @@ CREATE TABLE IF NOT EXISTS access.sight (
 );
 """
 
-_MAKE_ROLE = """
-DO $$ BEGIN
-    CREATE ROLE {role} NOLOGIN;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-END $$
-"""
-
 
 def is_closed(session: Session) -> bool:
     """Whether the node is closed: it has had a user, so that every verb asks who calls."""
@@ -82,35 +71,85 @@ def is_closed(session: Session) -> bool:
     return session.execute("SELECT EXISTS (SELECT FROM access.account)").fetchone() == (True,)
 
 
-def prepare(session: Session) -> None:
-    """Make or renew tables, functions and roles, and write the matrix into them.
+def prepare(session: Session, keys: Path) -> None:
+    """Make or renew tables, functions and logins, and write the matrix into them: all of it, or nothing.
+
+    `keys` is the folder in which the logins of those who only read are kept.
 
     Raises:
-        psycopg.errors.InsufficientPrivilege: the database's user may not make roles.
+        Unsafe: the database's user may not make roles, and nobody else has made them.
     """
-    for role in (READER, LOG_READER):
-        session.execute(sql.SQL(_MAKE_ROLE).format(role=sql.Identifier(role)))
     with session.transaction():
         session.execute("SELECT pg_advisory_xact_lock(%s)", [DDL_LOCK])
-        for statements in (TABLES, log_sql.TABLES, log_tree.TABLES, log_sql.FUNCTIONS, PREDICATE, gate_sql.FUNCTIONS):
+        roles = logins.prepare(session, keys)
+        session.execute(CLEARING.encode())
+        for statements in STATEMENTS:
             session.execute(statements.encode())
         _write_matrix(session)
-        for statement in (*RIGHTS, SHIELD):
-            session.execute(statement.encode())
+        for statement in RIGHTS:
+            names = {reading.name: sql.Identifier(role) for reading, role in roles.items()}
+            session.execute(sql.SQL(statement).format(**names))
+        session.execute(SHIELD.encode())
 
 
-def renew(database_url: str) -> None:
-    """Bring the functions and the matrix of a closed node up to this program; an open node has none."""
+def renew(database_url: str, keys: Path) -> None:
+    """Bring the functions, the logins and the matrix of a closed node up to this program; an open node has none."""
     with connect(database_url) as session:
         if is_closed(session):
-            prepare(session)
+            prepare(session, keys)
 
+
+CLEARING = """
+DO $$ DECLARE one record; BEGIN
+    FOR one IN SELECT p.oid::regprocedure AS told FROM pg_proc p
+        WHERE p.pronamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('gate', 'processing'))
+          AND p.prorettype <> 'trigger'::regtype LOOP
+        EXECUTE format('DROP FUNCTION %s', one.told);
+    END LOOP;
+    FOR one IN SELECT t.oid::regtype AS told FROM pg_type t JOIN pg_class c ON c.oid = t.typrelid
+        WHERE t.typnamespace IN (SELECT oid FROM pg_namespace WHERE nspname = 'gate') AND c.relkind = 'c' LOOP
+        EXECUTE format('DROP TYPE %s', one.told);
+    END LOOP;
+END $$
+"""
+"""What an older program has installed goes first: a form that changed cannot be replaced, and none may stay beside it.
+
+Who asks meanwhile finds the old functions until all of the new are there.
+"""
+
+OPEN_FACTS = """
+-- Lets the reader read the tables of facts that name no one, also where a rebuild has put fresh ones in their place.
+CREATE OR REPLACE FUNCTION gate.open_facts() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    one text;
+BEGIN
+    FOREACH one IN ARRAY ARRAY['seizure', 'seizure_line', 'offence'] LOOP
+        IF to_regclass('read.' || one) IS NULL OR (has_schema_privilege(session_user, 'read', 'USAGE')
+            AND has_table_privilege(session_user, 'read.' || one, 'SELECT')) THEN CONTINUE; END IF;
+        PERFORM pg_advisory_xact_lock(hashtext('gate.open_facts'));  -- two who grant at once would trip over each other
+        EXECUTE format('GRANT USAGE ON SCHEMA read TO %I', session_user);
+        EXECUTE format('GRANT SELECT ON read.%I TO %I', one, session_user);
+    END LOOP;
+END $$;
+REVOKE ALL ON FUNCTION gate.open_facts() FROM PUBLIC;
+"""
+
+STATEMENTS = (
+    TABLES,
+    log_sql.TABLES,
+    log_tree.TABLES,
+    log_sql.FUNCTIONS,
+    PREDICATE,
+    gate_sql.FUNCTIONS,
+    OPEN_FACTS,
+)
 
 RIGHTS = (
-    f"GRANT USAGE ON SCHEMA gate TO {READER}",
-    f"GRANT EXECUTE ON FUNCTION {', '.join(gate_sql.GRANTED)} TO {READER}",
-    f"GRANT USAGE ON SCHEMA processing TO {LOG_READER}",
-    f"GRANT SELECT ON ALL TABLES IN SCHEMA processing TO {LOG_READER}",
+    "GRANT USAGE ON SCHEMA gate TO {GATE}",
+    f"GRANT EXECUTE ON FUNCTION gate.open_facts(), {', '.join(gate_sql.GRANTED)} TO {{GATE}}",
+    "GRANT USAGE ON SCHEMA processing TO {LOG}",
+    "GRANT SELECT ON ALL TABLES IN SCHEMA processing TO {LOG}",
 )
 
 
@@ -141,26 +180,7 @@ def _write_matrix(session: Session) -> None:
         )
 
 
-OPEN_TABLES = ("seizure", "seizure_line", "offence")
-"""Tables of facts that name no one: read directly, narrowed by handling code where they are asked."""
-
-
-def enter_reader(connection: "psycopg.Connection[tuple[object, ...]]") -> None:
-    """Become the reader: from here on the session has no right on a table that names anyone.
-
-    The open tables are granted anew where a rebuild has put fresh ones in their place.
-    """
-    bare = connection.execute(
-        "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass('read.' || name) IS NOT NULL"
-        " AND NOT has_table_privilege(%s, 'read.' || name, 'SELECT')",
-        [list(OPEN_TABLES), READER],
-    ).fetchall()
-    if bare:
-        connection.execute(f"GRANT USAGE ON SCHEMA read TO {READER}".encode())
-    for (name,) in bare:
-        connection.execute(
-            sql.SQL("GRANT SELECT ON read.{} TO {}").format(sql.Identifier(str(name)), sql.Identifier(READER))
-        )
-    connection.execute("SET plan_cache_mode = auto")  # the gate's own statements are planned once, and not each time
-    connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(READER)))
-    connection.commit()
+def enter_reader(session: Session) -> None:
+    """Begin to read as the reader, whose session has no right on a table that names anyone."""
+    session.execute("SET plan_cache_mode = auto")  # the gate's own statements are planned once, and not each time
+    session.execute("SELECT gate.open_facts()")

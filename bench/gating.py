@@ -15,7 +15,7 @@ from uuid import UUID
 
 import psycopg
 
-from access import accounts, callers, gate, schema
+from access import accounts, callers, gate, logins, schema
 from access.searching import GateTables
 from bench.facts import BY
 from bench.rounds import Finding, alternate, finding
@@ -50,9 +50,9 @@ def measure(server: Server, wanted: set[str], *, rounds: int) -> Iterator[Findin
     place = server.place("gating")
     persons = _filled(place)
     with connect(place.url) as session:
-        schema.prepare(session)
+        schema.prepare(session, Path(place.folder))
         secrets = {user: _signed_in(session, user, role) for user, role in ROLES.items()}
-    with gate.reader(place.url) as reader:
+    with gate.reader(logins.url(place.url, Path(place.folder), logins.Reading.GATE)) as reader:
         if "open-p99-ms" in wanted:
             turns = [_p99_ms(reader, place, secrets["contact"], persons) for _ in range(rounds)]
             yield finding(

@@ -101,13 +101,12 @@ def opened_entries(record_id: UUID, consulting: Consulting, until: int | datetim
     """
     from access import gate
     from cli.settings import load
-    from cli.supervisor import database_url
     from ledger.keyring import Keyring
     from ledger.vault import Vault
 
     settings = load()
     asked = consulting.asked(settings)
-    with gate.reader(database_url(settings)) as session:
+    with gate.reader(reader_url(settings)) as session:
         args = gate.words_of(record=record_id)
         ticket = gate.ask(session, _secret(), asked, [record_id], args)
         return gate.open_record(session, ticket, Vault(Keyring.open(settings.keys)), record_id, until)
@@ -141,11 +140,10 @@ def showing(consulting: Consulting, **told: Any) -> "Iterator[Callable[[Sequence
         return
     from access import gate
     from cli.settings import load
-    from cli.supervisor import database_url
 
     settings = load()
     asked = consulting.asked(settings)
-    with gate.reader(database_url(settings)) as session:
+    with gate.reader(reader_url(settings)) as session:
         ticket = gate.ask(session, _secret(), asked, [], gate.words_of(**told))
         yield lambda records: gate.shown(session, ticket, records)
 
@@ -158,11 +156,10 @@ def search_for(settings: "Settings", consulting: Consulting, told: dict[str, Any
     """
     from access import gate
     from access.searching import GateTables
-    from cli.supervisor import database_url
     from projections.search import search
 
     asked = consulting.asked(settings)
-    with gate.reader(database_url(settings)) as session:
+    with gate.reader(reader_url(settings)) as session:
         ticket = gate.ask(session, _secret(), asked, [], gate.words_of(**told))
         with gate.answered():
             found = search(session, **told, tables=GateTables(asked.role, ticket))
@@ -174,13 +171,12 @@ def figures(settings: "Settings", by: Sequence[str], told: dict[str, Any]) -> "S
     """Figures as the reader may count them: open facts, up to the handling code of the caller's role."""
     from access import gate
     from access.searching import GateTables
-    from cli.supervisor import database_url
     from projections.statistics import seizure_statistics
 
     assert signing.caller is not None  # noqa: S101  # asked on a closed node only
     allowed = signing.caller.may_call(signing.verb)
     role = settings.acting_role if settings.acting_role in allowed else allowed[0]
-    with gate.reader(database_url(settings)) as session:
+    with gate.reader(reader_url(settings)) as session:
         return seizure_statistics(session, by, **told, tables=GateTables(role, None))
 
 
@@ -195,11 +191,10 @@ def require_sight(record_id: UUID, kind: str | None) -> None:
         return
     from access import gate
     from cli.settings import load
-    from cli.supervisor import database_url
 
     settings = load()
     role = signing.acting or signing.role(settings.acting_role)
-    with gate.reader(database_url(settings)) as session:
+    with gate.reader(reader_url(settings)) as session:
         reached = gate.level(session, _secret(), role, record_id)
     if reached == 0:
         raise NotFound(f"There is no {kind or 'record'} with the id {record_id}.")
@@ -218,14 +213,25 @@ def consult(record_ids: Sequence[UUID], purpose: Purpose) -> None:
         return
     from access import gate
     from cli.settings import load
-    from cli.supervisor import database_url
 
     settings = load()
     for record_id in record_ids:
         require_sight(record_id, None)
     asked = Consulting(role=signing.acting, purpose=purpose).asked(settings)
-    with gate.reader(database_url(settings)) as session:
+    with gate.reader(reader_url(settings)) as session:
         gate.ask(session, _secret(), asked, record_ids, gate.words_of(records=list(record_ids)))
+
+
+def reader_url(settings: "Settings", *, of_log: bool = False) -> str:
+    """The address of the node's database for the login that only reads: through the gate, or the processing log.
+
+    Raises:
+        Unsafe: there is no such login.
+    """
+    from access import logins
+    from cli.supervisor import database_url
+
+    return logins.url(database_url(settings), settings.keys, logins.Reading.LOG if of_log else logins.Reading.GATE)
 
 
 def _secret() -> str:

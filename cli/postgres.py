@@ -70,7 +70,10 @@ SETTINGS: Mapping[str, str] = {
     "log_parameter_max_length_on_error": "0",
 }
 OPERATOR_CONF = "# The operator's own settings; they go before ncen's. The node refuses to start on unsafe ones.\n"
-HBA = "local all,replication all peer map=ncen\nhost all all samehost scram-sha-256\n"
+HBA = """local all +ncen_login scram-sha-256
+local all,replication all peer map=ncen
+host all all samehost scram-sha-256
+"""
 SETTINGS_FROM_17: Mapping[str, str] = {"transaction_timeout": "'5min'"}
 
 

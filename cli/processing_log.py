@@ -18,7 +18,7 @@ from uuid import UUID
 from cyclopts import App, Parameter
 
 from cli import output, show
-from cli.consulting import CONSULTING, Consulting
+from cli.consulting import CONSULTING, Consulting, reader_url
 from cli.output import ExitCode, Misused, NotFound
 from cli.processes import write_durably
 from cli.settings import load
@@ -50,13 +50,13 @@ def _log(consulting: Consulting | None, records: Sequence[UUID] = ()) -> "Iterat
     settings = load()
     url = database_url(settings)
     if consulting is not None:
-        with gate.reader(url) as session:
+        with gate.reader(reader_url(settings)) as session:
             ticket = gate.ask(session, signing.caller.secret, consulting.asked(settings), records, "log")
             if not records:
                 gate.shown(session, ticket, [])
     with connected(settings) as session, Reader.open(url, keys=None) as reader:
         follow(session, reader)
-    with log_reader(url) as session:
+    with log_reader(reader_url(settings, of_log=True)) as session:
         yield session, settings
 
 

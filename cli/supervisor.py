@@ -254,7 +254,7 @@ class Supervisor:
 
         url = database_url(self.settings)
         Ledger.open(url, node=self.settings.node, keys=self.settings.keys, connections=1).close()
-        access.renew(url)
+        access.renew(url, self.settings.keys)
         try:
             schema.prepare(url, node=self.settings.node, role=self.settings.role)
         except ValueError as error:

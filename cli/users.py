@@ -105,7 +105,7 @@ def add(user: Who, /, *, role: Roles, office: str | None = None, acting_role: As
         require_command(by.role, command)
         record_id = record_id_of(settings.node, user)
         recorded = ledger.execute(record_id, command, by)
-        schema.prepare(session)
+        schema.prepare(session, settings.keys)
         accounts.write(session, record_id, _as_it_stands(ledger, record_id))
         code, until = accounts.enrol(session, user, datetime.now(UTC))
     output.show(

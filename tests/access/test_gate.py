@@ -16,9 +16,9 @@ import pytest
 from msgspec.structs import replace
 from psycopg import sql
 
-from access import gate
+from access import gate, logins
 from access.gate import Ticket, Withheld
-from access.schema import READER
+from access.logins import Reading
 from cli.output import ExitCode
 from domain.attribution import Role
 from ledger.keyring import Keyring
@@ -163,7 +163,7 @@ def test_the_reader_has_nothing_but_the_gate(closed: World, statement: str) -> N
 def test_a_right_given_by_mistake_still_shows_no_row(closed: World) -> None:
     """Row-level security is the second line; the control shows that it is what holds."""
     closed.case()
-    reader = sql.Identifier(READER)
+    reader = sql.Identifier(logins.known(closed.home / "keys", Reading.GATE).role)
     with closed.owner() as session:
         session.execute(sql.SQL("GRANT USAGE ON SCHEMA read TO {}").format(reader))
         session.execute(sql.SQL("GRANT SELECT ON read.person TO {}").format(reader))
@@ -191,7 +191,7 @@ def test_killed_between_asking_and_opening_leaves_the_ticket_and_no_opening(clos
         "    time.sleep(60)\n"
         "    open(opened, 'w').write(str(session.execute('SELECT 1')))\n"
     )
-    words = [sys.executable, str(script), closed.database_url, closed.secrets["anna"], person, str(opened)]
+    words = [sys.executable, str(script), closed.reader_url, closed.secrets["anna"], person, str(opened)]
     root = str(Path(__file__).parents[2])
     with subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": root}) as child:
         assert child.stdout is not None

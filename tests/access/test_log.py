@@ -145,12 +145,12 @@ def test_a_month_whose_erasure_date_has_passed_goes_and_the_chain_stays_whole(cl
 
 
 def test_the_readers_of_log_and_gate_have_nothing_of_each_other(closed: World) -> None:
-    with log_reader(closed.database_url) as session:
+    with log_reader(closed.log_reader_url) as session:
         assert session.execute("SELECT count(*) FROM processing.log").fetchone()
         for statement in ("SELECT * FROM read.person", "SELECT * FROM ledger.entry", "DELETE FROM processing.log"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 session.execute(statement.encode())
-    with gate_reader(closed.database_url) as session, pytest.raises(psycopg.errors.InsufficientPrivilege):
+    with gate_reader(closed.reader_url) as session, pytest.raises(psycopg.errors.InsufficientPrivilege):
         session.execute("SELECT * FROM processing.log")
 
 

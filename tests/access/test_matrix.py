@@ -46,7 +46,7 @@ def callers_of(tmp_path: Path, database_url: str) -> dict[Role, Closed]:
     made: dict[Role, Closed] = {}
     home.mkdir()
     with Ledger.open(database_url, node="XA", keys=home / "keys") as ledger, connect(database_url) as session:
-        schema.prepare(session)
+        schema.prepare(session, home / "keys")
         for role in GRANTED:
             user = f"one-{role}"[:32]
             ledger.execute(record_id_of("XA", user), RegisterUser(user=user, roles=(role,)), BOSS)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from access import accounts, callers, gate, schema
+from access import accounts, callers, gate, logins, schema
 from domain.attribution import Attribution, Purpose, Role
 from domain.user import RegisterUser, User, record_id_of
 from ledger.ledger import Ledger
@@ -42,13 +42,23 @@ class World:
         self.home, self.database_url = home, database_url
         self.secrets: dict[str, str] = {}
         with Ledger.open(database_url, node="XA", keys=home / "keys") as ledger, connect(database_url) as session:
-            schema.prepare(session)
+            schema.prepare(session, home / "keys")
             for user, (role, office) in USERS.items():
                 command = RegisterUser(user=user, roles=(role,), office=office)
                 ledger.execute(record_id_of("XA", user), command, BOSS)
                 stands = User(user=user, roles=(role,), office=office)
                 accounts.write(session, record_id_of("XA", user), stands)
                 self.secrets[user], _ = callers.begin(session, user, datetime.now(UTC))
+
+    @property
+    def reader_url(self) -> str:
+        """Where the reader's login finds the database."""
+        return logins.url(self.database_url, self.home / "keys", logins.Reading.GATE)
+
+    @property
+    def log_reader_url(self) -> str:
+        """Where the login of the log's reader finds the database."""
+        return logins.url(self.database_url, self.home / "keys", logins.Reading.LOG)
 
     def as_(self, user: str) -> Closed:
         """The node as this user calls it."""
@@ -82,7 +92,7 @@ class World:
     @contextmanager
     def reader(self) -> Iterator[Session]:
         """A session of the reader, as whoever has only its login would have it."""
-        with gate.reader(self.database_url) as session:
+        with gate.reader(self.reader_url) as session:
             yield session
 
     @contextmanager

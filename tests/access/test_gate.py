@@ -3,11 +3,15 @@
 Each safeguard is taken away once, and the test that rests on it must then fail: those tests are the negative controls.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -20,6 +24,7 @@ from access import gate, logins
 from access.gate import Ticket, Withheld
 from access.logins import Reading
 from cli.output import ExitCode
+from cli.processes import server_account
 from domain.attribution import Role
 from ledger.keyring import Keyring
 from ledger.sessions import Session
@@ -287,3 +292,63 @@ def test_while_the_tables_are_being_built_nothing_is_said_to_be_missing(closed: 
     with closed.owner() as session:
         session.execute("UPDATE read.position SET owed = 0 WHERE name = 'parties'")
     assert closed.as_("otto").fails(ExitCode.NOT_FOUND, "person", "show", person)
+
+
+@contextmanager
+def small_disk(closed: World, folder: Path) -> Iterator[Path]:
+    """Let this month's lines of the log lie on a file system of a megabyte, and give the folder of it."""
+    account = server_account()
+    disk = folder / "small"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size=1m,mode=700,uid={account.uid},gid={account.gid}", "ncen", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("NOT DONE: no file system can be mounted here, so that none is really full (it needs root)")
+    name = f"small_{os.getpid()}_{time.monotonic_ns()}"
+    place = disk / "space"
+    place.mkdir(mode=0o700)
+    os.chown(place, account.uid, account.gid)
+    try:
+        with closed.owner() as session:
+            session.execute("SELECT processing.partition_for(clock_timestamp())")
+            session.execute(f"CREATE TABLESPACE {name} LOCATION '{place}'".encode())
+            lines = f"processing.log_{datetime.now(UTC):%Y_%m}"
+            session.execute(f"ALTER TABLE {lines} SET TABLESPACE {name}".encode())
+        try:
+            yield disk
+        finally:
+            (disk / "filler").unlink(missing_ok=True)
+            with closed.owner() as session:
+                session.execute(f"ALTER TABLE {lines} SET TABLESPACE pg_default".encode())
+                session.execute(f"DROP TABLESPACE {name}".encode())
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def fill(disk: Path) -> None:
+    """Leave no room on a disk."""
+    with (disk / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4_096))
+
+
+def test_a_disk_that_is_really_full_opens_nothing_and_goes_on_with_room(closed: World, open_folder: Path) -> None:
+    """Lines are taken while their page has room; then asking is refused in a sentence, and nothing is shown."""
+    seizure, person = closed.case(words="hidden behind the dashboard")
+    anna = closed.as_("anna")
+    with small_disk(closed, open_folder) as disk:
+        before = len(closed.log())
+        fill(disk)
+        opened = 0
+        while (done := anna.run("person", "show", person)).returncode == ExitCode.DONE and opened < 200:
+            opened += 1
+        assert done.returncode == ExitCode.UNREACHABLE
+        assert "no room left on its disk" in done.stderr
+        for words in (("history", person), ("seizure", "show", seizure), ("search", "dashboard")):
+            done = anna.run(*words)
+            assert (done.returncode, done.stdout) == (ExitCode.UNREACHABLE, "")
+            assert "no room left on its disk" in done.stderr
+        assert len(closed.log()) - before == opened, "as many lines as openings"
+        (disk / "filler").unlink()
+        assert "Pablo Quintana" in anna.does("person", "show", person)
+        assert len(closed.log()) - before == opened + 1
+        closed.as_("udo").does("log", "verify")

@@ -9,24 +9,18 @@ import json
 import os
 import re
 import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
 
 from cli.output import BadInput, Misused
 from cli.processes import write_durably
 from domain.attribution import Purpose, Role
 from ledger import given_file
 
-NODE_NAME = r"^[A-Z]{2}[A-Z0-9-]{0,10}$"
-LEGAL_BASIS = r"^[A-Z0-9][A-Z0-9.:/-]{1,39}$"
+NODE_NAME = r"[A-Z]{2}[A-Z0-9-]{0,10}"
+LEGAL_BASIS = r"[A-Z0-9][A-Z0-9.:/-]{1,39}"
 MOST_FILE_BYTES = 4 * 1024  # what it holds is short, and a reader of TOML takes long over keys of many parts
 NAMELESS = "XX"  # ISO 3166 leaves it to its users: a node that has not been given a name
 IN_FILE = (
@@ -43,54 +37,81 @@ def default_home() -> Path:
     return (Path(data) if data.startswith("/") else Path.home() / ".local" / "share") / "ncen"
 
 
-class Settings(BaseSettings):
+def _text(value: object) -> str:
+    if not isinstance(value, str) or any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise ValueError("it is text in UTF-8")
+    return value
+
+
+def _path(value: object) -> Path:
+    return Path(value if isinstance(value, Path) else _text(value)).expanduser().absolute()
+
+
+def _address(value: object) -> str:
+    host, port = _split_address(_text(value))
+    ipaddress.ip_address(host)
+    if not 0 <= port <= 65_535:
+        raise ValueError("a port is a number from 0 to 65535")
+    return _text(value)
+
+
+def _matching(pattern: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if re.fullmatch(pattern, _text(value)) is None:
+            raise ValueError("it does not have the form of one")
+        return _text(value)
+
+    return read
+
+
+def _one_of(*known: str) -> Callable[[object], Any]:
+    def read(value: object) -> Any:  # noqa: ANN401  # one of the known, whose type the field tells
+        if value not in known:
+            raise ValueError(f"it is one of {', '.join(known)}")
+        return value
+
+    return read
+
+
+READERS: dict[str, Callable[[object], Any]] = {
+    "home": _path,
+    "database_url": _text,
+    "nats_url": _text,
+    "user": _text,
+    "acting_role": lambda value: Role(_text(value)),
+    "purpose": lambda value: Purpose(_text(value)),
+    "legal_basis": _matching(LEGAL_BASIS),
+    "pg_bin": _path,
+    "node": _matching(NODE_NAME),
+    "role": _one_of("nation", "cen"),
+    "nats": _one_of("auto", "always", "never"),
+    "nats_listen": _address,
+    "tls_cert": _path,
+    "tls_key": _path,
+    "tls_ca": _path,
+}
+"""How each setting is read from a flag, a variable or the file; what does not fit raises ValueError."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
     """The settings of one node. Read them with `load`, which turns a wrong value into a sentence."""
 
-    model_config = SettingsConfigDict(env_prefix="NCEN_", env_ignore_empty=True, extra="forbid", frozen=True)
-
-    home: Path = Field(default_factory=default_home)
-    database_url: str | None = Field(default=None, repr=False)
-    nats_url: str | None = Field(default=None, repr=False)
+    home: Path = field(default_factory=default_home)
+    database_url: str | None = field(default=None, repr=False)
+    nats_url: str | None = field(default=None, repr=False)
     user: str | None = None
     acting_role: Role | None = None
     purpose: Purpose | None = None
-    legal_basis: str | None = Field(default=None, pattern=LEGAL_BASIS)
+    legal_basis: str | None = None
     pg_bin: Path | None = None
-    node: str = Field(default=NAMELESS, pattern=NODE_NAME)
+    node: str = NAMELESS
     role: Literal["nation", "cen"] = "nation"
     nats: Literal["auto", "always", "never"] = "auto"
     nats_listen: str = "127.0.0.1:0"
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_ca: Path | None = None
-
-    @field_validator("home", "tls_cert", "tls_key", "tls_ca")
-    @classmethod
-    def _absolute(cls, value: Path | None) -> Path | None:
-        return None if value is None else value.expanduser().absolute()
-
-    @field_validator("nats_listen")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        host, port = _split_address(value)
-        ipaddress.ip_address(host)
-        if not 0 <= port <= 65_535:
-            raise ValueError("a port is a number from 0 to 65535")
-        return value
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the name is pydantic-settings'
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the name is pydantic-settings'
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put flags before the environment before the node's file."""
-        given = init_settings()
-        home = Path(given.get("home") or os.environ.get("NCEN_HOME") or default_home()).expanduser()
-        return init_settings, env_settings, InitSettingsSource(settings_cls, _read_file(home / "ncen.toml"))
 
     @property
     def file(self) -> Path:
@@ -160,11 +181,17 @@ def load(**flags: Any) -> Settings:  # noqa: ANN401  # flags of any verb; each i
     Raises Misused for a wrong flag or variable, BadInput for a wrong ncen.toml.
     """
     given = {name: value for name, value in flags.items() if value is not None}
-    try:
-        settings = Settings(**given)
-    except ValidationError as error:
-        problems = "; ".join(_problem(str(part["loc"][0]), part["msg"], given) for part in error.errors())
-        raise Misused(problems) from None
+    variables = {name: value for name in READERS if (value := os.environ.get(f"NCEN_{name.upper()}"))}
+    home = Path(given.get("home") or variables.get("home") or default_home()).expanduser()
+    told, problems = {}, []
+    for name, value in (_read_file(home / "ncen.toml") | variables | given).items():
+        try:
+            told[name] = READERS[name](value)
+        except ValueError as error:
+            problems.append(_problem(name, str(error), given))
+    if problems:
+        raise Misused(" ".join(problems))
+    settings = Settings(**told)
     if settings.home.exists() and not os.access(settings.home, os.R_OK | os.W_OK | os.X_OK):
         raise Misused(f"{settings.home} belongs to another user; set NCEN_HOME to a home of your own.")
     return settings

@@ -12,7 +12,7 @@ from cli import main as command
 from cli import output
 
 VERBS = ("up", "down", "status", "work", "completion")
-HEAVY = ("psycopg", "pydantic", "pydantic_settings", "structlog", "eventsourcing", "nats", "msgspec", "cryptography")
+HEAVY = ("psycopg", "pydantic", "structlog", "eventsourcing", "nats", "msgspec", "cryptography")
 
 
 def ncen(*words: str, **variables: str) -> "subprocess.CompletedProcess[str]":

@@ -7,17 +7,19 @@ asked and what was answered, not what a peer keeps.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
 import msgspec
 
+from domain import records
 from domain.attribution import Attribution, Purpose, Role
+from domain.event import PersonalEvent
 from domain.rights import ErasureGrounds
-from exchange import envelope, outbox
-from exchange.envelope import Malformed
+from exchange import box, envelope, outbox
+from exchange.envelope import Core, Malformed
 from exchange.peers import Identity, Peer
 from exchange.release import ERASING
 from ledger import attributed, erasure, note
@@ -25,7 +27,7 @@ from ledger.clock import to_us
 from ledger.erasure import Erasure
 from ledger.received import Received
 from ledger.sessions import Session
-from ledger.vault import Vault
+from ledger.vault import Vault, open_with_entry_key
 
 AT_ONCE = 20
 """Erasures withdrawn in one transaction."""
@@ -242,6 +244,34 @@ def take(connection: Session, vault: Vault, received: Sequence[Received], now: d
             " ON CONFLICT DO NOTHING",
             [one.node, one.record_id, one.provenance.number, signed],
         )
+
+
+def drop_quarantined(connection: Session, own: Identity, origin: str, subjects: Collection[UUID]) -> None:
+    """Take the keys out of a peer's quarantined lines that tell of these subjects: no premise may let them in again."""
+    if not subjects:
+        return
+    rows = connection.execute(
+        "SELECT number, core, boxed_key FROM exchange.inbox WHERE origin = %s AND outcome = 'quarantined'"
+        " AND boxed_key IS NOT NULL",
+        [origin],
+    ).fetchall()
+    gone = [number for number, core, boxed in rows if _tells_of(bytes(core), bytes(boxed), own, subjects)]
+    connection.execute(
+        "UPDATE exchange.inbox SET boxed_key = NULL WHERE origin = %s AND number = ANY(%s)", [origin, gone]
+    )
+
+
+def _tells_of(raw: bytes, boxed: bytes, own: Identity, subjects: Collection[UUID]) -> bool:
+    """Whether a line speaks of one of these subjects; what does not open as what it says tells nobody of anybody."""
+    core = envelope.decode_core(raw, Core)
+    if not isinstance(core, Core) or core.record_id in subjects:
+        return isinstance(core, Core)
+    key = box.unbox(boxed, own.box_key, recipient=core.recipient, header=core.header)
+    try:
+        event = records.read(core.name, open_with_entry_key(key or b"", core.header, core.body))
+    except (ValueError, KeyError, msgspec.MsgspecError):
+        return False
+    return isinstance(event, PersonalEvent) and event.subject_of(core.record_id) in subjects
 
 
 def _erasure_id(one: Received) -> UUID:

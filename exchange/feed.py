@@ -51,7 +51,8 @@ class Exporter(msgspec.Struct, frozen=True, kw_only=True):
             is_changed = stand != feed.premises
             if is_changed:
                 feed.premises, feed.sweep = stand, 0
-                feed.recheck = outbox.receipted(self.connection, self.peer.node)
+                signed_for = outbox.receipted(self.connection, self.peer.node)
+                feed.recheck = signed_for if feed.recheck is None else min(feed.recheck, signed_for)
             turn = Turn(self, feed, known, now)
             was_busy = turn.recheck() or turn.again() or turn.sweep() or turn.advance()
             if was_busy or is_changed:

@@ -18,6 +18,7 @@ from exchange.outbox import split_proof
 from exchange.peers import Identity, Peer
 from exchange.recording import QUARANTINED, Outcome, Recorder
 from exchange.relay import Standing
+from exchange.release import ERASING
 from exchange.verifying import Mismatch, Source, Verified, VerifiedLine, verify
 from ledger.merkle import Frontier
 from ledger.sessions import Session, Sessions, connect
@@ -107,6 +108,16 @@ class Inbox:
             "INSERT INTO exchange.inbox_checkpoint (origin, size, note) VALUES (%s, %s, %s)",
             [self._peer.node, batch.head.size, receipt],
         )
+        self._drop_quarantined(connection, batch.lines, outcomes)
+
+    def _drop_quarantined(
+        self, connection: Session, lines: Sequence[VerifiedLine], outcomes: Sequence[Outcome]
+    ) -> None:
+        """Whom these lines erase is told of by nothing that waits in quarantine either."""
+        told = zip(lines, outcomes, strict=True)
+        cores = [line.core for line, (outcome, _) in told if isinstance(line.core, Core) and outcome != QUARANTINED]
+        erased = {core.record_id for core in cores if core.name in ERASING}
+        erasing.drop_quarantined(connection, self._own, self._peer.node, erased)
 
     def _stop(self, connection: Session, reason: str, raws: Sequence[bytes], now: datetime) -> None:
         evidence = msgspec.msgpack.encode(list(raws))[:MOST_EVIDENCE_BYTES]
@@ -203,6 +214,7 @@ class Inbox:
                 "UPDATE exchange.inbox SET outcome = %s, reason = %s, boxed_key = %s WHERE origin = %s AND number = %s",
                 [outcome, reason, boxed, self._peer.node, line.number],
             )
+        self._drop_quarantined(connection, lines, outcomes)
         return sum(outcome != QUARANTINED for outcome, _ in outcomes)
 
 

@@ -77,6 +77,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     generation: int
     receipted: int
+    stood: bytes
     is_open: bool
 
 
@@ -101,6 +102,7 @@ class Relay:
         self._sessions = Sessions(database_url, SESSIONS)
         self._standing: int | None = None
         self._again: int | None = None
+        self._checked_under = b""
         self.woken = asyncio.Event()
 
     async def run(self) -> None:
@@ -136,6 +138,11 @@ class Relay:
             if found is not None:
                 await jetstream.drop(stream, self._peer.node)
             await asyncio.sleep(BLOCKED_S)
+            return False
+        if standing is not None and standing < plan.receipted and self._checked_under != plan.stood:
+            # what the peer has signed for and is to have again is not checked when the premises change
+            await asyncio.to_thread(self._check_again, standing)
+            self._checked_under = plan.stood
             return False
         delivered = plan.receipted if standing is None else min(standing, plan.number)
         if found is None or not self._fits(found, plan, delivered):
@@ -178,6 +185,7 @@ class Relay:
                 number=number,
                 generation=generation,
                 receipted=receipted,
+                stood=stood,
                 is_open=signed_for != (False,) and (self._peer.role is Role.CEN or (is_checked and stand == stood)),
             )
 

@@ -69,6 +69,7 @@ class Transaction:
             DeadlockDetected: two would wait for each other for ever.
         """
         server, place = self.server, (table, key)
+        self.require_running()
         while (holder := server.locks.get(place)) is not None and holder is not self:
             self._require_no_circle(holder)
             self.waits_for = holder
@@ -76,10 +77,18 @@ class Transaction:
                 server.world.wait_until(lambda: server.locks.get(place) is not holder or self.is_over)
             finally:
                 self.waits_for = None
-            if self.is_over:
-                raise errors.AdminShutdown("the server is gone")
+            self.require_running()
         self.number()
         server.locks[place] = self
+
+    def require_running(self) -> None:
+        """Go on only where the server has not gone meanwhile.
+
+        Raises:
+            AdminShutdown: it has.
+        """
+        if self.is_over:
+            raise errors.AdminShutdown("the server is gone")
 
     def _require_no_circle(self, holder: "Transaction") -> None:
         other: Transaction | None = holder

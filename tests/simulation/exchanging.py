@@ -31,11 +31,14 @@ MOST_TURNS = 12_000
 class Simulation:
     """One seed of it."""
 
+    NODE: type[Node] = Node
+    PERIOD: dict[str, Any] = {}  # noqa: RUF012  # never changed
+
     def __init__(self, world: World, *, is_synchronous: bool = True) -> None:
         """Set up two nodes and a link."""
         self.world = world
-        self.sender = Node(world, "XA", "XB")
-        self.receiver = Node(world, "XB", "XA")
+        self.sender = self.NODE(world, "XA", "XB")
+        self.receiver = self.NODE(world, "XB", "XA")
         self.receiver.sessions.is_synchronous = is_synchronous
         self.stream = Stream(world)
         self.link = Link(world)
@@ -51,7 +54,7 @@ class Simulation:
         """Let the premises be known, and all begin to work."""
         period = {"until": date(2026, 3, 2)} if self.world.chance(0.3) else {}
         for node in (self.sender, self.receiver):
-            node.begin(period)
+            node.begin(self.PERIOD | period)
         self.promises._stood.append((0, known_premise(self.receiver)))
         for number in range(OFFICERS):
             self.world.spawn(f"officer {number}", partial(self.sender.desk.work, COMMANDS))
@@ -166,9 +169,13 @@ class Simulation:
         self.is_restored = True
         self.sender.server.restore(self.backup)
         self.sender.sealed.after_crash()
+        self.before_opening()
         self.promises.after_restore()
         self.restart_all()
         self.world.spawn("officer after", partial(self.sender.desk.work, COMMANDS))
+
+    def before_opening(self) -> None:
+        """Do what a restored node does before it opens."""
 
     # -- the end
 
@@ -205,8 +212,12 @@ class Simulation:
             feed["number"] == taken["number"] == receipted
             and taken["judged"] is None
             and len(receiver["sealed"]) == len(receiver["entry"])
-            and not any(row["outcome"] == "quarantined" for row in receiver["inbox"].values())
+            and not any(map(self.waits, receiver["inbox"].values()))
         )
+
+    def waits(self, line: Row) -> bool:
+        """Whether a line that came may still be let in."""
+        return bool(line["outcome"] == "quarantined")
 
     def lawyers(self) -> bool:
         """Whether somebody still works on a premise."""

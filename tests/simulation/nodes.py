@@ -27,7 +27,7 @@ from exchange.relay import Relay
 from exchange.release import KnownPremise
 from ledger import sealer
 from ledger.vault import Vault
-from tests.simulation import tables_exchange, tables_inbox
+from tests.simulation import tables_erasing, tables_exchange, tables_inbox
 from tests.simulation.network import Asyncio, Link, Queue, Stream, clock_of_whoever_asks, drive
 from tests.simulation.officers import LAWYER, Desk, Register, new_id, premise
 from tests.simulation.sealing import Sealed, seal
@@ -39,7 +39,7 @@ PAUSE_S = 0.4
 """How long a part with nothing to do waits before it looks again."""
 STEPS_IN_A_ROW = 3
 ACK = b"+ACK"
-TOLD = tables_exchange, tables_inbox
+TOLD = tables_erasing, tables_exchange, tables_inbox
 """Whose statements a node needs."""
 
 
@@ -120,9 +120,13 @@ class Node:
                 work()
             self.world.pause(PAUSE_S)
 
+    def vault(self) -> Vault:
+        """The vault of a process that begins: none, where nothing is personal."""
+        return Vault(None)
+
     def inbox(self) -> Inbox:
         """The inbox of the peer's feed."""
-        inbox = Inbox(self.name, self.own, self.peer, EntryRecorder(self.own.box_key, Vault(None)))
+        inbox = Inbox(self.name, self.own, self.peer, EntryRecorder(self.own.box_key, self.vault()))
         sessions: Any = self.sessions
         inbox._sessions = sessions
         return inbox
@@ -142,7 +146,7 @@ class Node:
 
     def export(self) -> None:
         """Decide and release, and judge again: as `exchange.worker.Work` does."""
-        inbox, reader = self.inbox(), SealedReader(self.name)
+        inbox, reader = self.inbox(), SealedReader(self.name, self.vault())
         with Session(self.server) as session:
             connection: Any = session
             exporter = Exporter(connection=connection, reader=reader, own=self.own, peer=self.peer)
@@ -157,7 +161,7 @@ class Node:
 
     def judge(self) -> None:
         """Follow our own premises, and judge again what is quarantined."""
-        inbox, reader = self.inbox(), SealedReader(self.name)
+        inbox, reader = self.inbox(), SealedReader(self.name, self.vault())
         with Session(self.server) as session:
             connection: Any = session
             while True:

@@ -14,6 +14,7 @@ from domain.event import Command
 from domain.goods import Goods
 from domain.handling import DataCategory
 from domain.offence import AttachSeizure, RecordOffence
+from domain.party import Party
 from domain.place import Place
 from domain.premise import RegisterPremise
 from domain.quantity import Quantity
@@ -59,6 +60,17 @@ def premise(**changes: object) -> RegisterPremise:
         "in_force_from": date(2020, 1, 1),
     }
     return RegisterPremise(**(fields | changes))  # type: ignore[arg-type]  # fields by name
+
+
+def seizure_with(party: Party) -> RecordSeizure:
+    """A seizure from somebody."""
+    return RecordSeizure(
+        office="XAPORT",
+        place=Place(country="XA", subdivision="XA-01"),
+        occurred_on=date(2026, 2, 4),
+        goods=_GOODS[:1],
+        parties=(party,),
+    )
 
 
 class Register:
@@ -112,11 +124,23 @@ class Desk:
         self._node = node
         self._register = register
         self._now = now
+        self.vault = _VAULT
         self.is_synchronous = True
 
     def execute(self, record_id: UUID, command: Command, by: Attribution = OFFICER) -> Recorded | None:
         """Ask until there is an answer, under one command id; None where a rule says no."""
         asked = Asked(record_id=record_id, command=command, command_id=new_id(self._world))
+        try:
+            return self.answer(asked, by)
+        except Refused:
+            return None
+
+    def answer(self, asked: Asked, by: Attribution) -> Recorded:
+        """Ask until there is an answer.
+
+        Raises:
+            Refused: a rule says no.
+        """
         self._register.asked.add(asked.command_id)
         session = self._connect()
         while True:
@@ -131,7 +155,7 @@ class Desk:
                 continue
             except Refused:
                 session.close()
-                return None
+                raise
             self._register.acknowledged[asked.command_id] = answer
             self._world.note("acknowledged", self._node, asked.command_id.hex, answer.version)
             session.close()
@@ -148,8 +172,8 @@ class Desk:
         return session
 
     def _once(self, session: Any, asked: Asked, by: Attribution) -> Recorded:  # noqa: ANN401  # the same
-        stood = stand.load(session, _VAULT, [asked.record_id])[asked.record_id]
-        plan, answer = Deciding(self._node, _VAULT, by, to_us(self._now())).on(stood, asked)
+        stood = stand.load(session, self.vault, [asked.record_id])[asked.record_id]
+        plan, answer = Deciding(self._node, self.vault, by, to_us(self._now())).on(stood, asked)
         if plan.drafts:
             insertion.insert(session, [plan])
         return answer

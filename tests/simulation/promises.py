@@ -12,7 +12,8 @@ import msgspec
 from domain import records
 from domain.attribution import Occasion
 from domain.premise import Premise
-from exchange.envelope import Whole, decode_line
+from exchange.envelope import Core, Whole, decode_core, decode_line
+from exchange.release import FOLLOWING
 from ledger.line import provenance_of
 from tests.simulation.disk import Row, Tables, Transaction
 from tests.simulation.nodes import Node
@@ -69,6 +70,9 @@ class Promises:
         ]
         require(version >= max(sealed, default=1), "A decision overlooked what was sealed of its premise.")
         premise = folded(tables, premise_id, version)
+        sealed_here = tables["sealed"][line["position"],]
+        if tables["entry"][sealed_here["record_id"], sealed_here["version"]]["name"] in FOLLOWING:
+            return  # it takes back what was given, on a premise in force or not
         require(premise.gap_in_time(decision["decided_at"].date()) is None, "A line was released without a premise.")
         require(premise.gap_between("XA", "XB") is None, "A line was released to whom the premise does not name.")
 
@@ -82,7 +86,7 @@ class Promises:
         Raises:
             Broken: an undelivered line is sent whole without a premise in force.
         """
-        shown = any(isinstance(decode_line(raw), Whole) for raw in messages)
+        shown = any(map(_shows, messages))
         require(self._may_send or not shown, "A line was sent although its premise was not in force any more.")
 
     # -- the receiver
@@ -104,7 +108,7 @@ class Promises:
             if row["outcome"] in {"recorded", "repeated"}:
                 require(place in self._receiver.server.tables["entry"], "A line is said to be recorded and is not.")
         for entry in writes.get("entry", {}).values():
-            if entry is not None and entry["node"] != self._receiver.name:
+            if entry is not None and entry["node"] != self._receiver.name and entry["name"] not in FOLLOWING:
                 self._require_premise_there(transaction, entry)
 
     def _require_premise_there(self, transaction: Transaction, entry: Row) -> None:
@@ -156,6 +160,13 @@ class Promises:
         """The lines in the sender's outbox."""
         outbox = self._sender.server.tables["feed_out"]
         return [outbox[key]["leaf_hash"] for key in sorted(outbox)]
+
+
+def _shows(raw: bytes) -> bool:
+    """Whether a message shows an entry that needs a premise in force."""
+    line = decode_line(raw)
+    core = decode_core(line.core, Core) if isinstance(line, Whole) else None
+    return isinstance(core, Core) and core.name not in FOLLOWING
 
 
 def folded(tables: Tables, record_id: UUID, version: int) -> Premise:

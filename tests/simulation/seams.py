@@ -14,11 +14,13 @@ from domain.entry import Entry
 from ledger import drafting, insertion, line, reader
 from ledger.reader import Reader
 from ledger.vault import Vault
-from tests.simulation import tables_ledger
+from tests.simulation import tables_ledger, tables_vault
 from tests.simulation.disk import Server
 from tests.simulation.session import Session
 from tests.simulation.world import Broken, World
 
+TOLD = tables_vault
+"""Whose statements every ledger needs."""
 T = TypeVar("T")
 
 
@@ -61,14 +63,15 @@ def installed(world: World, *more: Exchanged) -> Iterator[None]:
 class SealedReader(Reader):
     """The ledger's reader; the page that PostgreSQL frames for it is read column by column instead."""
 
-    def __init__(self, url: str) -> None:
-        """Read what names no one."""
-        super().__init__(url, Vault(None))
+    def __init__(self, url: str, vault: Vault | None = None) -> None:
+        """Read with a vault, or without one what names no one."""
+        super().__init__(url, vault or Vault(None))
 
     def read(self, after: int, limit: int) -> list[Entry]:
         """Return the entries at positions after + 1 and on."""
         rows = self._asking(lambda session: line.rows(session, tables_ledger.READ, (after, after + limit)))
-        return line.entries(rows, {})
+        keys = self._asking(lambda session: line.held_keys(session, self.vault, rows))
+        return line.entries(rows, keys)
 
 
 def require(holds: object, promise: str) -> None:

@@ -8,12 +8,18 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from tests.simulation import exchanging, projecting, sealing
+from tests.simulation import exchanging, keeping, projecting, sealing, telling_erased
 from tests.simulation.world import Amiss
 
 Run = Callable[..., str]
-RUNS: dict[str, Run] = {"sealing": sealing.run, "projecting": projecting.run, "exchanging": exchanging.run}
-SHARES = {"sealing": 0.4, "projecting": 0.3, "exchanging": 0.3}
+RUNS: dict[str, Run] = {
+    "sealing": sealing.run,
+    "projecting": projecting.run,
+    "exchanging": exchanging.run,
+    "keeping": keeping.run,
+    "erasing": telling_erased.run,
+}
+SHARES = {"sealing": 0.35, "projecting": 0.2, "exchanging": 0.2, "keeping": 0.15, "erasing": 0.1}
 SEEDS = int(os.environ.get("NCEN_SIMULATION_SEEDS", "1000"))
 FIRST = int(os.environ.get("NCEN_SIMULATION_FROM", "0"))
 

@@ -373,6 +373,11 @@ class Wire:
             return Fault(error)
         return SimpleNamespace(status=pq.ExecStatus.COMMAND_OK)
 
+    def exec_params(self, query: bytes, values: Sequence[bytes | None], *_: object) -> object:
+        """Execute a statement that nobody has prepared."""
+        self.prepared[query] = as_text(query)
+        return self.exec_prepared(query, values)
+
 
 class Fault:
     """What the server answered to what it would not do."""
@@ -383,8 +388,10 @@ class Fault:
         """Answer with this error."""
         self._error = error
 
-    def error_field(self, _field: int) -> bytes:
-        """Its SQLSTATE."""
+    def error_field(self, field: int) -> bytes:
+        """Its SQLSTATE, or the constraint that it broke."""
+        if field == pq.DiagnosticField.CONSTRAINT_NAME:
+            return (self._error.diag.constraint_name or "").encode()
         return (self._error.sqlstate or "XX000").encode()
 
     def get_error_message(self, _encoding: str = "utf-8") -> str:

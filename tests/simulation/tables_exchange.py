@@ -28,6 +28,9 @@ def new_tables(peer: str) -> list[tuple[str, dict[Key, Row]]]:
         "receipt",
         "inbox",
         "inbox_checkpoint",
+        "withdrawn",
+        "erasure_notice",
+        "erasure_confirmation",
     ]
     return [*((name, {}) for name in names), ("feed", {(peer,): feed}), ("inbox_feed", {(peer,): taken})]
 

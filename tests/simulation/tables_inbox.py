@@ -143,3 +143,22 @@ def judge(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> An
     """What has become of a line now."""
     outcome, reason, boxed, *key = parameters
     return [], int(transaction.update("inbox", tuple(key), outcome=outcome, reason=reason, boxed_key=boxed))
+
+
+@statement(
+    "SELECT number, core, boxed_key FROM exchange.inbox WHERE origin = %s AND outcome = 'quarantined' "
+    "AND boxed_key IS NOT NULL"
+)
+def quarantined_with_keys(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
+    """The quarantined lines that hold a key."""
+    rows = [row for row in of_peer(transaction, "inbox", *parameters) if row["outcome"] == "quarantined"]
+    found = [(row["number"], row["core"], row["boxed_key"]) for row in rows if row["boxed_key"] is not None]
+    return found, len(found)
+
+
+@statement("UPDATE exchange.inbox SET boxed_key = NULL WHERE origin = %s AND number = ANY(%s)")
+def drop_keys(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
+    """Take keys out of lines."""
+    origin, numbers = parameters
+    done = sum(transaction.update("inbox", (origin, number), boxed_key=None) for number in numbers)
+    return [], done

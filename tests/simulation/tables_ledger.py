@@ -13,8 +13,6 @@ from ledger.binary import UNIX_TO_PG_US
 from ledger.clock import from_us, to_us
 from tests.simulation.disk import Row, Tables, Transaction
 from tests.simulation.session import (
-    EMPTY,
-    STATEMENTS,
     Answer,
     Rows,
     Session,
@@ -37,7 +35,8 @@ def new_tables(node: str) -> Tables:
         "system_identifier": 1,
         "is_restored": False,
     }
-    return {"node": {(): {"name": node}}, "entry": {}, "sealed": {}, "subtree": {}, "seal_state": {(): state}}
+    empty: Tables = {table: {} for table in ("entry", "sealed", "subtree", "subject_key", "erasure")}
+    return empty | {"node": {(): {"name": node}}, "seal_state": {(): state}}
 
 
 def _number(raw: bytes) -> int:
@@ -72,7 +71,8 @@ ENTRY: tuple[tuple[str, Field], ...] = (
 )
 
 
-def _insert_entry(transaction: Transaction, ordinal: int, values: Iterable[bytes | None]) -> None:
+def insert_entry(transaction: Transaction, ordinal: int, values: Iterable[bytes | None]) -> None:
+    """INSERT of one line, in its binary form."""
     row: Row = {
         column: None if value is None else read(value) for (column, read), value in zip(ENTRY, values, strict=True)
     }
@@ -86,7 +86,7 @@ def _insert_entry(transaction: Transaction, ordinal: int, values: Iterable[bytes
 @statement(insertion.INSERT_ONE)
 def insert_one(_: Session, transaction: Transaction, values: Sequence[Any]) -> Answer:
     """INSERT of one line."""
-    _insert_entry(transaction, 0, values)
+    insert_entry(transaction, 0, values)
     return [], 1
 
 
@@ -95,7 +95,7 @@ def insert_many(_: Session, transaction: Transaction, values: Sequence[Any]) -> 
     """INSERT of lines that come as arrays, WITH ORDINALITY."""
     lines = list(zip(*map(array_elements, values), strict=True))
     for ordinal, fields in enumerate(lines):
-        _insert_entry(transaction, ordinal, fields)
+        insert_entry(transaction, ordinal, fields)
     return [], len(lines)
 
 
@@ -103,7 +103,7 @@ def insert_many(_: Session, transaction: Transaction, values: Sequence[Any]) -> 
 def copy_entries(transaction: Transaction, rows: Rows) -> None:
     """COPY of lines, each with its ordinal first."""
     for ordinal, *values in rows:
-        _insert_entry(transaction, _number(ordinal), values)
+        insert_entry(transaction, _number(ordinal), values)
 
 
 # -- ledger.sealer
@@ -248,11 +248,16 @@ def record(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> A
 
 @statement(stand._QUERY)
 def stands(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
-    """The entries of records, sealed or not, and their keys, of which there are none: nothing here is personal."""
+    """The entries of records, sealed or not, and their keys, as far as they are there."""
     mine = sorted(_entries_of(transaction, parameters[0]), key=lambda row: (row["record_id"], row["version"]))
     columns = [column.strip().split(".")[1] for column in line.ENTRY_COLUMNS.split(",")]
-    rows = [tuple({"position": None, **row}[column] for column in columns) + (None,) * 4 for row in mine]
+    rows = [tuple({"position": None, **row}[column] for column in columns) + _key_of(transaction, row) for row in mine]
     return rows, len(rows)
+
+
+def _key_of(transaction: Transaction, row: Row) -> tuple[Any, ...]:
+    key = transaction.get("subject_key", row["key_id"]) if row["key_id"] is not None else None
+    return tuple(key and key[column] for column in ("subject_tag", "version", "epoch", "wrapped"))
 
 
 def _entries_of(transaction: Transaction, record_ids: Iterable[UUID]) -> list[Row]:
@@ -299,21 +304,3 @@ def here(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Ans
 def set_planner(_: Session, __: Transaction, ___: Sequence[Any]) -> Answer:
     """The planner's settings: nothing here is planned."""
     return [], -1
-
-
-# -- ledger.erasure: nothing here is personal, so that nobody is erased
-
-
-EMPTY.update(
-    {"ledger.erasure", "exchange.withdrawn", "exchange.erasure_notice", "exchange.erasure_confirmation"},
-)
-
-
-@statement("SELECT to_regclass('ledger.erasure_unfinished')")
-def erasures_are_prepared(_: Session, __: Transaction, ___: Sequence[Any]) -> Answer:
-    """Whether the table is there: it is, and empty."""
-    return [("ledger.erasure_unfinished",)], 1
-
-
-INSERT_WITH_KEYS = as_text(insertion.INSERT_KEYS + insertion.INSERT_MANY)
-assert INSERT_WITH_KEYS not in STATEMENTS, "nothing personal is recorded in the simulation"

@@ -6,7 +6,7 @@ from unittest.mock import patch
 from exchange.envelope import Held, encode
 from exchange.receiver import Receiver
 from tests.simulation.exchanging import Simulation
-from tests.simulation.mutants import changed
+from tests.simulation.mutant import changed
 from tests.simulation.nodes import seams
 from tests.simulation.seams import Exchanged, installed
 from tests.simulation.world import World

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.mutant import Mutant
+from tests.simulation.mutants import MUTANTS
 from tests.simulation.seeds import RUNS, failures, seeds_of
 
 PIECE = 50
@@ -22,5 +23,5 @@ def test_no_seed_breaks_a_promise(protocol: str, seeds: range) -> None:
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_planted_bug_is_found(mutant: Mutant) -> None:
     """By seeds that the code as it is passes: the seeds of the test above, from its first one on."""
-    found = mutant.found_at(range(mutant.within))
+    found = mutant.found_at(range(mutant.first, mutant.first + mutant.within))
     assert found is not None, f"{mutant.within} seeds do not show that {mutant.name}"

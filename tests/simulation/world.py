@@ -77,7 +77,11 @@ class Task:
         if self.greenlet.dead or not self.greenlet:
             self.is_done = True
             return
-        self.greenlet.throw(Killed)
+        before, self.world.current = self.world.current, self  # what unwinds finds itself killed wherever it waits
+        try:
+            self.greenlet.throw(Killed)
+        finally:
+            self.world.current = before
 
 
 class World:

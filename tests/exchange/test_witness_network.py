@@ -7,6 +7,8 @@ from pathlib import Path
 import nats.errors
 import pytest
 
+from access import schema
+from access.log_prover import LogProver
 from cli.nats_server import EmbeddedNats
 from exchange import accounts, jetstream, witnessing
 from exchange.nkey import meeting_key
@@ -63,8 +65,11 @@ def test_nations_witness_each_other_and_the_cen_hears_nothing(
         node_keys.replace(xa.keys, known, keyring.signing_key, size=6, why=Why.ROTATED)
         look(xa, tmp_path, 1)  # signed with a key that the witness is led to
         until(lambda: cosigned(xa)[-1] == ("ncen/XB", 8))
+        with_log(xa, tmp_path)
+        until(lambda: log_cosigned(xa) == [("ncen/XB", 1)])
         assert cen.session.execute("SELECT count(*) FROM exchange.witnessed").fetchone() == (0,)
         answers = asyncio.run(ask_as(server_a.url, xa.own, {"XB": xb.own, "CEN": cen.own}))
+    xa.session.execute("DROP SCHEMA processing, gate, access CASCADE")  # the database is another test's after this
     assert answers == {
         "XB as itself": "400",
         "XB as the CEN": "denied",
@@ -72,6 +77,18 @@ def test_nations_witness_each_other_and_the_cen_hears_nothing(
         "CEN as XB": "denied",
     }
     assert xa.session.execute("SELECT count(*) FROM exchange.witnessed WHERE origin <> 'ncen/XB'").fetchone() == (0,)
+
+
+def with_log(node: Node, folder: Path) -> None:
+    """Let a node keep a processing log of one line, and sign its head."""
+    schema.prepare(node.session, node.keys)
+    node.session.execute("SELECT processing.tell('erasure', 'dora', NULL, NULL, NULL, 'log drop', '{}', NULL, NULL)")
+    prover = LogProver.open(node.keys, node=node.code, folder=folder / node.code)
+    assert prover.look(node.session) == ()
+
+
+def log_cosigned(node: Node) -> list[tuple[str, int]]:
+    return node.session.execute("SELECT witness, size FROM processing.cosignature ORDER BY size").fetchall()
 
 
 async def ask_as(url: str, host: Identity, guests: dict[str, Identity]) -> dict[str, str]:

@@ -70,6 +70,7 @@ for verb, target, words in (
     ("fsck", "fsck:fsck", "Name every entry that is damaged, and what is wrong with it."),
     ("proof", "proof:app", "Prove a record's entries in a signed checkpoint, and write the tree as tiles."),
     ("keys", "keys:app", "Show and replace the keys that checkpoints are signed with."),
+    ("loss", "losses:app", "Acknowledge that a part of the history was lost, and list the losses."),
     ("evidence", "evidence:app", "Make a bundle that proves records elsewhere, and print what checks it."),
 ):
     app.command(f"cli.{target}", name=verb, group=READING, help=words)

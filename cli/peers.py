@@ -10,11 +10,12 @@ from cyclopts import App, Parameter
 
 from cli import output
 from cli.feeds import prepared
-from cli.output import BadInput, Misused
+from cli.output import BadInput, Misused, NotFound
 
 if TYPE_CHECKING:
     from cli.settings import Settings
     from exchange.peers import Identity, Peer
+    from ledger.sessions import Session
 
 app = App(name="peer", help="Add the nodes we exchange with, and show our own card.")
 
@@ -69,11 +70,96 @@ def list_() -> None:
 
     _, url = prepared()
     known = peers.known(url)
-    rows = [(peer.node, peer.role.value, peer.fingerprint, peer.nats_url) for peer in known]
+    rows = [(peer.node, peer.role.value, peer.fingerprint, peer.nats_url, peer.state.value) for peer in known]
     output.show(
         {"peers": [_data(peer) for peer in known]},
-        output.table("", ("peer", "role", "fingerprint", "NATS"), rows) if rows else "There are no peers yet.",
+        output.table("", ("peer", "role", "fingerprint", "NATS", ""), rows) if rows else "There are no peers yet.",
     )
+
+
+@app.command(name="accept-loss")
+def accept_loss(node: str, /) -> None:
+    """Accept that a peer has lost a part of its ledger, as its administrator has stated: we cosign again what follows.
+
+    What we had cosigned beyond is kept. Without this, its ledger stays refused.
+
+    Args:
+        node: The peer that has stated a loss.
+    """
+    from datetime import UTC, datetime
+
+    from cli.output import VerificationFailed
+    from exchange import losses, witness
+    from exchange.cosigned import WITNESSED, Cosigned
+    from ledger.errors import Conflict
+    from ledger.sessions import connect
+
+    settings, url = prepared()
+    kept = Cosigned(settings.checkpoints / WITNESSED)
+    with connect(url) as connection:
+        peer = _peer(connection, node)
+        try:
+            told = losses.accept(connection, peer, witness.keys_of(connection, peer), kept, datetime.now(UTC))
+        except Conflict as error:
+            raise VerificationFailed(str(error)) from None
+    output.show(
+        {"node": peer.node, "statement": told.serial, "kept": told.kept, "lost": told.lost},
+        f"{peer.node} goes on from position {told.kept}: what it had signed up to position {told.lost} was lost.",
+    )
+
+
+@app.command
+def suspend(node: str, /) -> None:
+    """Send nothing to a peer and take nothing from it, and close its login, until it is resumed.
+
+    Args:
+        node: The peer.
+    """
+    _put(node, "suspended", "is suspended: nothing is sent to it or taken from it, and its login is closed.")
+
+
+@app.command
+def resume(node: str, /) -> None:
+    """Go on with a peer that was suspended or removed.
+
+    Args:
+        node: The peer.
+    """
+    _put(node, "active", "is a peer again: what has come up meanwhile goes now.")
+
+
+@app.command
+def remove(node: str, /) -> None:
+    """End the exchange with a peer; its history, and what we know of its keys, are kept.
+
+    Args:
+        node: The peer.
+    """
+    _put(node, "removed", "is no peer any more. What was exchanged stays on record.")
+
+
+def _put(node: str, state: str, words: str) -> None:
+    from cli.supervisor import nats_of, write_accounts
+    from exchange import peers
+    from ledger.sessions import connect
+
+    settings, url = prepared()
+    with connect(url) as connection:
+        peer = _peer(connection, node)
+        peers.put(connection, peer.node, peers.State(state))
+    server = nats_of(settings)
+    if server is not None and server.is_running():
+        write_accounts(settings, server)
+    output.show({"node": peer.node, "state": state}, f"{peer.node} {words}")
+
+
+def _peer(connection: "Session", node: str) -> "Peer":
+    from exchange import peers
+
+    found = next((one for one in peers.listed(connection) if one.node == node.upper()), None)
+    if found is None:
+        raise NotFound(f"{node.upper()} is not a peer of this node.")
+    return found
 
 
 def _data(peer: "Peer") -> dict[str, object]:
@@ -82,6 +168,7 @@ def _data(peer: "Peer") -> dict[str, object]:
         "role": peer.role.value,
         "fingerprint": peer.fingerprint,
         "nats_url": peer.nats_url,
+        "state": peer.state.value,
     }
 
 

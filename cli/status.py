@@ -4,6 +4,7 @@ It only asks and changes nothing, and shows what it can when a part does not ans
 should and no fault was found in the ledger, so that it serves as a health check.
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -24,7 +25,10 @@ from cli.supervisor import (
 FEEDS = """
 SELECT peer.node, peer.role, coalesce(feed.position, 0), coalesce(feed.number, 0),
        coalesce((SELECT max(size) FROM exchange.receipt WHERE receipt.peer = peer.node), 0),
-       coalesce(inbox_feed.number, 0), inbox_feed.stopped IS NOT NULL
+       coalesce(inbox_feed.number, 0), inbox_feed.stopped IS NOT NULL, peer.state,
+       coalesce((SELECT NOT starts_with(r.note, coalesce(o.checkpoint, '?')) FROM exchange.receipt r
+                 LEFT JOIN exchange.feed_out o ON o.peer = r.peer AND o.number = r.size
+                 WHERE r.peer = peer.node ORDER BY r.size DESC LIMIT 1), false)
 FROM exchange.peer
 LEFT JOIN exchange.feed ON feed.peer = peer.node
 LEFT JOIN exchange.inbox_feed ON inbox_feed.origin = peer.node
@@ -32,6 +36,14 @@ ORDER BY peer.node
 """
 
 
+LOSSES = "SELECT serial, kept_size, size, acknowledged_at, reason FROM ledger.loss ORDER BY serial"
+PENDING = "SELECT origin, serial FROM exchange.peer_loss WHERE accepted_at IS NULL ORDER BY origin, serial"
+SHORT = re.compile(r"was signed for up to position|the history is not the one|it was cut off, or this is an older copy")
+"""What a fault says when the ledger is shorter than it was signed for, or has grown from an older copy."""
+OLDER_COPY = (
+    "The feed to {peer} is closed: {peer} has signed for lines that are not in this database, which is an older copy."
+    " Restore everything that the backup holds; where that is lost, say `ncen loss acknowledge`."
+)
 CHECKED = {"full": "all entries", "tail": "the newest entries", "processing log": "the processing log"}
 PROOF = "SELECT run, checked_at, size, faults, first_fault FROM ledger.proof_state ORDER BY run DESC"
 
@@ -106,8 +118,11 @@ def _reached(settings: Settings) -> dict[str, Any]:
             checks = ("run", "checked_at", "size", "faults", "first_fault")
             reached["proof"] = [dict(zip(checks, row, strict=True)) for row in connection.execute(PROOF).fetchall()]
             reached["log"] = _log_lag(connection)
-            names = ("peer", "role", "decided", "released", "receipted", "received", "stopped")
+            names = ("peer", "role", "decided", "released", "receipted", "received", "stopped", "state", "older_copy")
             feeds = connection.execute(FEEDS).fetchall()
+            losses = ("statement", "kept", "lost", "acknowledged_at", "reason")
+            reached["losses"] = [dict(zip(losses, row, strict=True)) for row in connection.execute(LOSSES).fetchall()]
+            reached["peer_losses"] = [name.partition("/")[2] for name, _ in connection.execute(PENDING).fetchall()]
             reached["feeds"] = [dict(zip(names, feed, strict=True)) for feed in feeds]
         reached["projections"] = [msgspec.to_builtins(position) for position in positions(database_url(settings))]
     except (psycopg.Error, Unreachable):
@@ -152,10 +167,37 @@ def _lines(facts: dict[str, Any]) -> list[object]:
     lines: list[object] = [head, table("", ("part", "state", "detail"), rows)]
     if facts["sealed"] is not None:
         lines.append(f"The ledger is sealed to position {facts['sealed']}.")
+    lines += _of_proof(facts)
+    if facts["projections"]:
+        reached = [
+            (part["name"], part["position"], part["lag"], part["parked"] or "", part["rebuilding_at"])
+            for part in facts["projections"]
+        ]
+        lines.append(table("", ("projection", "position>", "behind>", "parked>", "rebuilt to>"), reached))
+        if not all(part["is_built"] for part in facts["projections"]):
+            lines.append("Searches, lists and figures wait until the tables are built from the ledger.")
+    if facts["feeds"]:
+        columns = ("peer", "decided", "released", "receipted", "received")
+        feeds = [(*(feed[name] for name in columns), _word_of(feed)) for feed in facts["feeds"]]
+        lines.append(table("", ("peer", "decided to>", "released>", "receipted>", "received>", ""), feeds))
+    lines += [OLDER_COPY.format(peer=feed["peer"]) for feed in facts["feeds"] if feed["older_copy"]]
+    lines += [f"{peer} has lost a part of its ledger: `ncen peer accept-loss {peer}`." for peer in facts["peer_losses"]]
+    return lines
+
+
+def _word_of(feed: dict[str, Any]) -> str:
+    if feed["state"] != "active":
+        return str(feed["state"])
+    return "stopped" if feed["stopped"] else "closed" if feed["older_copy"] else ""
+
+
+def _of_proof(facts: dict[str, Any]) -> list[str]:
+    """How checking stands, what was lost, and what to do about a loss that nobody has acknowledged."""
+    lines = []
     for check in facts["proof"]:
         when = f"{check['checked_at']:%Y-%m-%d %H:%M:%SZ}"
         if check["run"] not in CHECKED:
-            refused = f"{(check['faults'] and check['first_fault']) or 'it has cosigned.'}"
+            refused = check["first_fault"] or "it has cosigned."
             of = "Line" if check["run"].startswith("processing log") else "Checkpoint up to position"
             lines.append(f"{of} {check['size']}, {check['run']}, at {when}: {refused}")
             continue
@@ -168,16 +210,11 @@ def _lines(facts: dict[str, Any]) -> list[object]:
             f"The processing log has {log['lines']} lines and follows the ledger to position {log['followed']}: "
             f"{log['behind']} entries and {log['undisclosed']} released lines behind."
         )
-    if facts["projections"]:
-        reached = [
-            (part["name"], part["position"], part["lag"], part["parked"] or "", part["rebuilding_at"])
-            for part in facts["projections"]
-        ]
-        lines.append(table("", ("projection", "position>", "behind>", "parked>", "rebuilt to>"), reached))
-        if not all(part["is_built"] for part in facts["projections"]):
-            lines.append("Searches, lists and figures wait until the tables are built from the ledger.")
-    if facts["feeds"]:
-        columns = ("peer", "decided", "released", "receipted", "received")
-        feeds = [(*(feed[name] for name in columns), "stopped" if feed["stopped"] else "") for feed in facts["feeds"]]
-        lines.append(table("", ("peer", "decided to>", "released>", "receipted>", "received>", ""), feeds))
+    lines += [
+        f"What was signed from position {one['kept']} to {one['lost']} was lost, as was acknowledged at"
+        f" {one['acknowledged_at']:%Y-%m-%d %H:%M:%SZ}: {one['reason']}"
+        for one in facts["losses"]
+    ]
+    if any(check["faults"] and SHORT.search(check["first_fault"] or "") for check in facts["proof"]):
+        lines.append("It was restored to an earlier position, or cut off: restore all, or `ncen loss acknowledge`.")
     return lines

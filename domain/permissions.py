@@ -105,6 +105,8 @@ VERBS: dict[str, Roles | frozenset[Host]] = _verbs(
         ("break-glass", READING_SUBJECTS - WATCHING),
         ("stats seizures", READING | LAW),
         ("verify, fsck, proof, proof entry, proof checkpoint, proof tiles, evidence make", WATCHING | OFFICE | HEAD),
+        ("loss acknowledge, peer accept-loss, peer suspend, peer resume, peer remove", OFFICE),
+        ("loss list", WATCHING | OFFICE | HEAD),
         ("keys rotate, keys revoke, keys list, keys show, vault rotate, vault status, epoch rotate", OFFICE),
         ("premise add, premise suspend, premise resume, premise end, premise title", LAW),
         ("premise scope, premise conditions, premise period", LAW),

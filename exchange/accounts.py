@@ -64,7 +64,7 @@ def render(own: Identity, peers: Sequence[Peer], *, node_password: str, tls: Tls
     node_user = f"{{ user: node, password: {json.dumps(node_password)} }}"
     lines += ["  NODE {", "    jetstream: enabled", f"    users: [ {node_user} ]", "  }"]
     if own.role is Role.NATION:
-        for peer in sorted(peers, key=lambda one: one.node):
+        for peer in sorted((one for one in peers if one.is_active), key=lambda one: one.node):
             lines += _account(own, peer)
     lines.append("}")
     if tls is not None:

@@ -51,5 +51,10 @@ class Cosigned(msgspec.Struct, frozen=True):
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_whole(self._path(head.origin), (note + line).encode())
 
+    def set_aside(self, origin: str) -> None:
+        """Let what was cosigned last of a tree lie under another name: a loss was accepted, and it counts no more."""
+        path = self._path(origin)
+        path.replace(path.with_name(f"lost-{path.stat().st_mtime_ns}-{path.name}"))
+
     def _path(self, origin: str) -> Path:
         return self.folder / f"{origin.replace('/', '_')}.note"

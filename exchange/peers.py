@@ -38,6 +38,14 @@ class Role(StrEnum):
     CEN = "cen"
 
 
+class State(StrEnum):
+    """Whether we exchange with a peer: nothing is sent to it or taken from it unless it is active."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    REMOVED = "removed"
+
+
 class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What one administration hands another: who we are and how to reach us. Nothing in it is secret."""
 
@@ -97,6 +105,12 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     signing_key: Ed25519PublicKey
     box_key: X25519PublicKey
     nats_url: str | None = None
+    state: State = State.ACTIVE
+
+    @property
+    def is_active(self) -> bool:
+        """Whether we exchange with it now."""
+        return self.state is State.ACTIVE
 
     @property
     def fingerprint(self) -> str:
@@ -170,7 +184,9 @@ def add(database_url: str, own: Identity, card: Card) -> Peer:
 
 def listed(connection: Session) -> list[Peer]:
     """All peers, by node code."""
-    rows = connection.execute("SELECT node, role, signing_key, box_key, nats_url FROM exchange.peer ORDER BY node")
+    rows = connection.execute(
+        "SELECT node, role, signing_key, box_key, nats_url, state FROM exchange.peer ORDER BY node"
+    )
     return [
         Peer(
             node=node,
@@ -178,9 +194,20 @@ def listed(connection: Session) -> list[Peer]:
             signing_key=Ed25519PublicKey.from_public_bytes(signing_key),
             box_key=X25519PublicKey.from_public_bytes(box_key),
             nats_url=nats_url,
+            state=State(state),
         )
-        for node, role, signing_key, box_key, nats_url in rows
+        for node, role, signing_key, box_key, nats_url, state in rows
     ]
+
+
+def active(connection: Session) -> list[Peer]:
+    """The peers that we exchange with now, by node code."""
+    return [peer for peer in listed(connection) if peer.is_active]
+
+
+def put(connection: Session, node: str, state: State) -> None:
+    """Suspend a peer, go on with it, or remove it; its history and its keys are kept."""
+    connection.execute("UPDATE exchange.peer SET state = %s, state_at = now() WHERE node = %s", [state, node])
 
 
 def known(database_url: str) -> list[Peer]:

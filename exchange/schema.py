@@ -27,6 +27,9 @@ CREATE TABLE IF NOT EXISTS exchange.peer (
   nats_url text,
   added_at timestamptz NOT NULL DEFAULT now()
 );
+ALTER TABLE exchange.peer ADD COLUMN IF NOT EXISTS state text NOT NULL DEFAULT 'active'
+  CHECK (state IN ('active', 'suspended', 'removed'));
+ALTER TABLE exchange.peer ADD COLUMN IF NOT EXISTS state_at timestamptz;
 
 -- what we send ------------------------------------------------------------------------------------------------------
 CREATE TABLE IF NOT EXISTS exchange.premise (
@@ -175,6 +178,24 @@ CREATE TABLE IF NOT EXISTS exchange.peer_succession (
   serial int NOT NULL,
   note text NOT NULL,
   PRIMARY KEY (origin, serial)
+);
+CREATE TABLE IF NOT EXISTS exchange.peer_loss (
+  origin text NOT NULL,
+  serial int NOT NULL,
+  note text NOT NULL,
+  told_at timestamptz NOT NULL,
+  accepted_at timestamptz,
+  PRIMARY KEY (origin, serial)
+);
+CREATE TABLE IF NOT EXISTS exchange.witnessed_lost (
+  origin text NOT NULL,
+  serial int NOT NULL,
+  size bigint NOT NULL,
+  root bytea NOT NULL,
+  note text NOT NULL,
+  line text NOT NULL,
+  cosigned_at timestamptz NOT NULL,
+  PRIMARY KEY (origin, serial, size)
 );
 CREATE TABLE IF NOT EXISTS exchange.witness_refusal (
   origin text NOT NULL,

@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from exchange import losses
 from exchange.cosigned import Cosigned, NotKept
 from exchange.peers import Identity, Peer
 from ledger import checkpoint, log_tree, node_keys
@@ -116,7 +117,7 @@ def judge(  # noqa: PLR0913, PLR0917  # who asks whom for what, when, and where 
     `kept` is where what we cosign is kept outside of PostgreSQL too.
     """
     if raw.startswith(SUCCESSION):
-        return _follow(connection, peer, raw.removeprefix(SUCCESSION))
+        return _follow(connection, peer, raw.removeprefix(SUCCESSION), at)
     try:
         asked = read_request(raw)
     except NotAsked as error:
@@ -180,8 +181,11 @@ def keys_of(connection: Session, peer: Peer) -> NodeKeys:
     return node_keys.chain(origin, peer.signing_key.public_bytes_raw(), tuple(note for (note,) in rows))
 
 
-def _follow(connection: Session, peer: Peer, raw: bytes) -> Answer:
-    """Take in a succession of the peer's keys, if it follows upon what we know; one that we know is no news."""
+def _follow(connection: Session, peer: Peer, raw: bytes, at: datetime) -> Answer:
+    """Take in a succession of the peer's keys, if it follows upon what we know; one that we know is no news.
+
+    One that states a loss waits for our administrator.
+    """
     if len(raw) > node_keys.MOST_NOTE_BYTES:
         return Answer(MALFORMED, "This is too large for a succession of keys.")
     try:
@@ -191,7 +195,12 @@ def _follow(connection: Session, peer: Peer, raw: bytes) -> Answer:
             known = keys_of(connection, peer)
             if note in known.notes:
                 return Answer(COSIGNED, "")
-            node_keys.chain(known.origin, known.keys[0].public_key, (*known.notes, note))
+            following = node_keys.chain(known.origin, known.keys[0].public_key, (*known.notes, note))
+            if losses.is_loss(following):
+                is_waiting = losses.is_waiting(connection, following, note, at)
+                problem = Answer(CONFLICT, losses.WAITS if is_waiting else "")
+                head = Head(known.origin, following.losses[-1].size, b"")
+                return problem if is_waiting else _refused(connection, problem, head, note, at)
             connection.execute(
                 "INSERT INTO exchange.peer_succession (origin, serial, note) VALUES (%s, %s, %s)",
                 [known.origin, len(known.notes) + 1, note],

@@ -18,7 +18,7 @@ import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from exchange import jetstream, witness
+from exchange import jetstream, losses, witness
 from exchange.accounts import inbox_of, witness_of
 from exchange.cosigned import Cosigned
 from exchange.nkey import KeyedClient, meeting_key
@@ -28,7 +28,7 @@ from ledger import checkpoint, checkpoints, log_tree, node_keys
 from ledger.checkpoint import Head, NotCheckpoint
 from ledger.checkpoints import Cosignature
 from ledger.errors import NotFound
-from ledger.prover import note_of_witness
+from ledger.prover import note_of_witness, wait_for_witness
 from ledger.sessions import Session, Sessions
 from ledger.tree import Tree
 
@@ -62,6 +62,8 @@ PROCESSING_LOG = Source(
 _NEWEST = "SELECT size, note FROM {schema}.checkpoint ORDER BY size DESC, made_at DESC LIMIT 1"
 _COSIGNED = "SELECT coalesce(max(size), 0) FROM {schema}.cosignature WHERE witness = %s"
 _IS_THERE = "SELECT to_regclass('{schema}.checkpoint')"
+
+WAITING = Answer(CONFLICT, losses.WAITS)
 
 log = structlog.get_logger("exchange")
 
@@ -132,7 +134,8 @@ class Submitter:
         self._sessions.close()
 
     async def _ask(self, client: KeyedClient) -> None:
-        await self._announce(client)
+        if not await self._announce(client):
+            return
         for source in (LEDGER, PROCESSING_LOG):
             await self._ask_of(client, source)
 
@@ -147,16 +150,28 @@ class Submitter:
             if old is None:
                 return
 
-    async def _announce(self, client: KeyedClient) -> None:
-        """Lead the peer to the key that we sign with now, once for each connection and after each succession."""
+    async def _announce(self, client: KeyedClient) -> bool:
+        """Lead the peer to the key that we sign with now, once for each connection and after each succession.
+
+        False while a loss that we have acknowledged waits for the peer's administrator: nothing is asked then.
+        """
         notes = () if self._keys is None else await asyncio.to_thread(node_keys.successions, self._keys)
         for note in notes[self._announced :]:
             raw = witness.SUCCESSION + note.encode()
             answered = await client.request(witness_of(self._own.node), raw, timeout=ANSWER_S)
+            if answered.data == WAITING.encode():
+                await asyncio.to_thread(self._wait)
+                return False
             if not answered.data.startswith(b"200\n"):
                 log.error("witness.succession-refused", peer=self._peer.node)
-                return
+                return True
             self._announced += 1
+        return True
+
+    def _wait(self) -> None:
+        """Say that the peer has not accepted our loss yet: no fault of the ledger, and told until it has."""
+        with self._sessions.session() as connection:
+            wait_for_witness(connection, self._name, f"waits until {self._peer.node} has accepted our loss.")
 
     def due(self, old: int | None = None, source: Source = LEDGER) -> Due | None:
         """Return our newest checkpoint with a proof from the size that the peer has cosigned, None when it has that."""

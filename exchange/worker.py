@@ -129,7 +129,7 @@ class Work:
             connection = stack.enter_context(connect(self._url))
             inboxes: dict[str, Inbox] = {}
             while not self._stop.is_set():
-                nations = [peer for peer in peers.listed(connection) if peer.role is Role.NATION]
+                nations = [peer for peer in peers.active(connection) if peer.role is Role.NATION]
                 head = premises.refresh(connection, reader)
                 was_busy = False
                 for peer in nations:
@@ -154,16 +154,19 @@ class Work:
             self._repeat("cen exporter", self._export_to_cen)
 
     def _export_to_cen(self) -> None:
-        while not any(peer.role is Role.CEN for peer in peers.known(self._url)):
+        while not self._tells_a_cen():
             if self._stop.wait(LOOK_S):
                 return
         seed = self._own.signing_key.private_bytes_raw()
         child = cen_process.start(cen_process.Given(database_url=self._url, node=self._own.node, signing_key=seed))
         try:
-            while child.poll() is None and not self._stop.wait(LOOK_S):
+            while child.poll() is None and not self._stop.wait(4 * LOOK_S) and self._tells_a_cen():
                 pass
         finally:
             cen_process.end(child)
+
+    def _tells_a_cen(self) -> bool:
+        return any(peer.role is Role.CEN and peer.is_active for peer in peers.known(self._url))
 
     def _repeat(self, name: str, work: Callable[[], None]) -> None:
         pause_s = SHORTEST_PAUSE_S
@@ -213,7 +216,7 @@ class Work:
             "AND classid = %s AND objid = %s AND granted) OR pg_try_advisory_lock(%s, %s)",
             [*TURN, *TURN],
         ).fetchone()
-        return peers.listed(self._turn) if row == (True,) else []
+        return peers.active(self._turn) if row == (True,) else []
 
     def _parts(self, peer: Peer) -> list[tuple[Part, Callable[[], Awaitable[None]]]]:
         parts: list[tuple[Part, Callable[[], Awaitable[None]]]] = []

@@ -59,6 +59,8 @@ class Found(msgspec.Struct, frozen=True):
 
     signed: tuple[Signed, ...]
     faults: tuple[Fault, ...]
+    lost: tuple[str, ...] = ()
+    """Where those lie that are of a history whose loss was acknowledged."""
 
     @property
     def newest(self) -> Signed | None:
@@ -72,17 +74,44 @@ def find(connection: Session, keys: NodeKeys, folder: Path | None, *, only_newes
     told = [(text, f"the database, for {size} entries", size) for size, text in rows.fetchall()]
     told += [(text, str(path), None) for path, text in _files(folder, only_newest=only_newest)]
     signed: dict[tuple[int, bytes], Signed] = {}
-    faults = []
+    faults, lost = [], []
     for text, place, size in told:
         try:
             head = keys.read(text)
         except NotCheckpoint as error:
+            if keys.losses and _is_lost(keys, text):
+                lost.append(place)
+                continue
             faults.append(Fault(size, None, None, f"the checkpoint kept in {place}, does not hold. {error}"))
             continue
         if size not in {None, head.size}:
             faults.append(Fault(size, None, None, f"the checkpoint kept in {place}, is for {head.size}."))
         signed.setdefault((head.size, head.root), Signed(head, text, place))
-    return Found(tuple(sorted(signed.values(), key=lambda one: one.size)), tuple(faults))
+    return Found(tuple(sorted(signed.values(), key=lambda one: one.size)), tuple(faults), tuple(lost))
+
+
+def _is_lost(keys: NodeKeys, text: str) -> bool:
+    try:
+        return keys.is_lost(text)
+    except NotCheckpoint:
+        return False
+
+
+def set_aside(folder: Path, keys: NodeKeys) -> None:
+    """Let what was signed of a lost history lie under names of its own, so that what is signed now is kept beside it.
+
+    A file, and the folder of tiles, whose checkpoint is of that history keeps its content and gets the number of the
+    statement by which the loss was acknowledged.
+    """
+    if not keys.losses or not folder.is_dir():
+        return
+    serial = keys.losses[-1].serial
+    for path in folder.glob("*.note"):
+        if not path.name.startswith("lost-") and _is_lost(keys, path.read_text(encoding="utf-8", errors="replace")):
+            path.replace(folder / f"lost-{serial}-{path.name}")
+    for tiles in folder.glob("tiles/checkpoint"):
+        if _is_lost(keys, tiles.read_text(encoding="utf-8", errors="replace")):
+            tiles.parent.replace(folder / f"lost-{serial}-tiles")
 
 
 def store(connection: Session, signed: str, head: Head, key: Ed25519PublicKey, folder: Path | None) -> None:

@@ -3,7 +3,8 @@
 The first is the key by which peers know the node. A key that is replaced signs its successor, and the statement says
 how many entries the ledger had then: the old key counts for checkpoints up to that size and no further, the new one
 from there on. So old checkpoints stay verifiable, and a key that was stolen signs nothing later that is believed. The
-statements are signed notes, lie beside the keys, and hold nothing secret; a key that was replaced is destroyed.
+statements are signed notes, lie beside the keys, and hold nothing secret; a key that was replaced is destroyed. A loss
+that was acknowledged is such a statement too: the new key signs the history that is left, and no key before it does.
 """
 
 import base64
@@ -27,7 +28,8 @@ _B64 = "[A-Za-z0-9+/]{43}="
 _TEXT = re.compile(
     rf"^(?P<origin>ncen/[A-Z0-9-]{{2,12}}) key succession\n(?P<serial>[1-9][0-9]{{0,5}})\nold (?P<old>{_B64})\n"
     rf"new (?P<new>{_B64})\nsize (?P<size>0|[1-9][0-9]{{0,15}})\nat (?P<at>[0-9]{{1,12}})\n"
-    r"because (?P<why>rotated|revoked)\n\Z"
+    rf"because (?P<why>rotated|revoked|lost\nkept (?P<kept>{_B64})\n"
+    rf"lost (?P<lost>[1-9][0-9]{{0,15}}) (?P<root>{_B64}))\n\Z"
 )
 
 
@@ -36,6 +38,16 @@ class Why(StrEnum):
 
     ROTATED = "rotated"
     REVOKED = "revoked"
+    LOST = "lost"
+    """What was signed beyond a size was lost, and an administrator has acknowledged it."""
+
+
+class Loss(msgspec.Struct, frozen=True, kw_only=True):
+    """What was lost: from the root of the entries that are left, to the size and root that were signed last."""
+
+    kept_root: bytes
+    size: int
+    root: bytes
 
 
 class Succession(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,16 +60,21 @@ class Succession(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     at: datetime
     why: Why
+    loss: Loss | None = None
 
     @property
     def text(self) -> str:
         """What both keys sign."""
         old, new = (base64.b64encode(key).decode() for key in (self.old, self.new))
         at_s = int(self.at.timestamp())
-        return (
+        told = (
             f"{self.origin} key succession\n{self.serial}\nold {old}\nnew {new}\nsize {self.size}\nat {at_s}\n"
             f"because {self.why}\n"
         )
+        if self.loss is None:
+            return told
+        kept, root = (base64.b64encode(one).decode() for one in (self.loss.kept_root, self.loss.root))
+        return f"{told}kept {kept}\nlost {self.loss.size} {root}\n"
 
 
 class NodeKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +103,25 @@ class NodeKeys(msgspec.Struct, frozen=True):
     keys: tuple[NodeKey, ...]
     notes: tuple[str, ...] = ()
     """The statements of succession, as signed notes."""
+    losses: tuple[Succession, ...] = ()
+    """The statements by which a loss was acknowledged, oldest first."""
+
+    def is_lost(self, signed: str) -> bool:
+        """Tell whether a checkpoint belongs to a history whose loss was acknowledged.
+
+        It was signed before by a key that counts no further, for more entries than were kept and no more than were
+        lost; at the size that was lost, with the root that was named.
+        """
+        head = checkpoint.unsigned(signed)
+        for told in self.losses:
+            loss = told.loss
+            if loss is None or not told.size < head.size <= loss.size:
+                continue
+            if head.size == loss.size and head.root != loss.root:
+                continue
+            if any(_is_by(signed, self.origin, key) for key in self.keys[: told.serial]):
+                return True
+        return False
 
     def read(self, signed: str) -> Head:
         """Return a checkpoint of this ledger that was signed with the key that counts for its size.
@@ -106,10 +142,47 @@ class NodeKeys(msgspec.Struct, frozen=True):
         raise problem
 
 
+def _is_by(signed: str, origin: str, key: NodeKey) -> bool:
+    try:
+        checkpoint.read(signed, origin=origin, key=Ed25519PublicKey.from_public_bytes(key.public_key))
+    except NotCheckpoint:
+        return False
+    return True
+
+
 def fingerprint(public_key: bytes) -> str:
     """Return sixteen hex digits in fours that tell a public key, to be compared over another channel."""
     digits = sha256(b"ncen key 1 " + public_key).hexdigest()
     return " ".join(digits[place : place + 4] for place in range(0, 16, 4))
+
+
+def unsigned(signed: str) -> Succession:
+    """Return what a succession says, whoever has signed it.
+
+    Raises:
+        NotCheckpoint: it is not one.
+    """
+    if len(signed.encode()) > MOST_NOTE_BYTES:
+        raise NotCheckpoint("This is too large for a succession of keys.")
+    found = _TEXT.match(signed.partition("\n\n")[0] + "\n")
+    if found is None:
+        raise NotCheckpoint("This is not a succession of keys.")
+    return Succession(
+        origin=found["origin"],
+        serial=int(found["serial"]),
+        old=base64.b64decode(found["old"]),
+        new=base64.b64decode(found["new"]),
+        size=int(found["size"]),
+        at=datetime.fromtimestamp(int(found["at"]), UTC),
+        why=Why(found["why"].partition("\n")[0]),
+        loss=None
+        if found["lost"] is None
+        else Loss(
+            kept_root=base64.b64decode(found["kept"]),
+            size=int(found["lost"]),
+            root=base64.b64decode(found["root"]),
+        ),
+    )
 
 
 def read_succession(signed: str, old: bytes) -> Succession:
@@ -118,20 +191,7 @@ def read_succession(signed: str, old: bytes) -> Succession:
     Raises:
         NotCheckpoint: they have not, or it is not one.
     """
-    if len(signed.encode()) > MOST_NOTE_BYTES:
-        raise NotCheckpoint("This is too large for a succession of keys.")
-    found = _TEXT.match(signed.partition("\n\n")[0] + "\n")
-    if found is None:
-        raise NotCheckpoint("This is not a succession of keys.")
-    told = Succession(
-        origin=found["origin"],
-        serial=int(found["serial"]),
-        old=base64.b64decode(found["old"]),
-        new=base64.b64decode(found["new"]),
-        size=int(found["size"]),
-        at=datetime.fromtimestamp(int(found["at"]), UTC),
-        why=Why(found["why"]),
-    )
+    told = unsigned(signed)
     try:
         for key in (old, told.new):
             if note.verify(signed, told.origin, Ed25519PublicKey.from_public_bytes(key)) != told.text:
@@ -149,14 +209,29 @@ def chain(origin: str, first: bytes, notes: tuple[str, ...]) -> NodeKeys:
     Raises:
         NotCheckpoint: a succession does not follow upon the one before.
     """
-    keys = [NodeKey(public_key=first)]
+    keys, losses = [NodeKey(public_key=first)], []
     for serial, signed in enumerate(notes, start=1):
         told = read_succession(signed, keys[-1].public_key)
-        if (told.origin, told.serial) != (origin, serial) or told.size < max(keys[-1].after, 0):
+        is_loss = told.why is Why.LOST
+        if (told.origin, told.serial) != (origin, serial) or (told.size < max(keys[-1].after, 0) and not is_loss):
             raise NotCheckpoint("The successions of keys do not follow upon each other.")
+        if is_loss:
+            _require_loss(told)
+            losses.append(told)
+            keys = [_cut(key, told.size) for key in keys]
         keys[-1] = msgspec.structs.replace(keys[-1], until=told.size, ended_at=told.at, why=told.why)
         keys.append(NodeKey(public_key=told.new, after=told.size))
-    return NodeKeys(origin, tuple(keys), notes)
+    return NodeKeys(origin, tuple(keys), notes, tuple(losses))
+
+
+def _require_loss(told: Succession) -> None:
+    if told.loss is None or told.loss.size <= told.size:
+        raise NotCheckpoint("The statement of a loss does not say what was lost.")
+
+
+def _cut(key: NodeKey, size: int) -> NodeKey:
+    """Count a key no further than what was kept: what it signed beyond is of the history that was lost."""
+    return key if key.until is None or key.until <= size else msgspec.structs.replace(key, until=size)
 
 
 def known(folder: Path, node: str, identity: Ed25519PublicKey) -> NodeKeys:
@@ -188,10 +263,12 @@ def signer(folder: Path, keys: NodeKeys, identity: Ed25519PrivateKey) -> Ed25519
     return key
 
 
-def replace(folder: Path, keys: NodeKeys, identity: Ed25519PrivateKey, *, size: int, why: Why) -> NodeKeys:
+def replace(  # noqa: PLR0913  # where, upon which keys, and what is stated
+    folder: Path, keys: NodeKeys, identity: Ed25519PrivateKey, *, size: int, why: Why, loss: Loss | None = None
+) -> NodeKeys:
     """Make a new key, have the old one sign it, and destroy the old one (peers go on knowing the node by the first).
 
-    `size` is how many entries the ledger has: up to there the old key counts.
+    `size` is how many entries the ledger has, or keeps where a loss is acknowledged: up to there the old key counts.
 
     Raises:
         Unsafe: the key that signs now is not there.
@@ -207,6 +284,7 @@ def replace(folder: Path, keys: NodeKeys, identity: Ed25519PrivateKey, *, size: 
         size=size,
         at=datetime.now(UTC),
         why=why,
+        loss=loss,
     )
     once = note.sign(told.text, keys.origin, old)
     signed = once + note.sign(told.text, keys.origin, new).removeprefix(f"{told.text}\n")

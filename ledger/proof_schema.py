@@ -36,9 +36,20 @@ CREATE TABLE IF NOT EXISTS ledger.proof_state (
     faults bigint NOT NULL,
     first_fault text
 );
+CREATE TABLE IF NOT EXISTS ledger.loss (
+    serial integer PRIMARY KEY,
+    size bigint NOT NULL,
+    root bytea NOT NULL,
+    kept_size bigint NOT NULL,
+    kept_root bytea NOT NULL,
+    note text NOT NULL,
+    reason text NOT NULL,
+    acknowledged_by text NOT NULL,
+    acknowledged_at timestamptz NOT NULL DEFAULT now()
+);
 """
 IS_THERE = """
     SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                   WHERE n.nspname = 'ledger' AND c.relname = 'proof_state')
+                   WHERE n.nspname = 'ledger' AND c.relname = 'loss')
 """
-INSERT_ONLY = ("checkpoint", "cosignature", "fault")
+INSERT_ONLY = ("checkpoint", "cosignature", "fault", "loss")

@@ -74,6 +74,8 @@ class Prover:
 
     def look(self, connection: Session) -> Verdict:
         """Verify what came since the newest checkpoint, store what was found, and sign where nothing is wrong."""
+        if self.folder is not None:
+            checkpoints.set_aside(self.folder, self.keys)
         verdict, anchor = self.examine(connection)
         if verdict.is_sound and verdict.entries:
             try:
@@ -90,7 +92,7 @@ class Prover:
         anchor = found.newest
         if anchor is not None and not _fits(Tree(connection), anchor):  # say where, by all that was ever signed
             found = checkpoints.find(connection, self.keys, self.folder)
-            anchor = _last_fitting(Tree(connection), found)
+            anchor = last_fitting(Tree(connection), found)
         return _joined(verify_session(connection, found.signed, since=anchor), found), anchor
 
     def look_at_all(self, connection: Session) -> Verdict:
@@ -164,7 +166,7 @@ def _fits(tree: Tree, signed: Signed) -> bool:
     return edge is not None and edge.root() == signed.head.root
 
 
-def _last_fitting(tree: Tree, found: Found) -> Signed | None:
+def last_fitting(tree: Tree, found: Found) -> Signed | None:
     """Return the newest checkpoint that the tree still fits, to begin at: what lies before it is as it was signed."""
     low, high = -1, len(found.signed) - 1
     while low < high:
@@ -190,6 +192,11 @@ def note_of_witness(connection: Session, witness: str, size: int, problem: str |
     """Store what a witness said of our checkpoint: that it has cosigned, or as a fault why not."""
     faults = () if problem is None else (Fault(None, None, None, problem),)
     _store(connection, f"witness {witness}", Verdict(entries=size, root=b"", faults=faults))
+
+
+def wait_for_witness(connection: Session, witness: str, what: str) -> None:
+    """Store what a witness waits for before it cosigns again: it is shown, and is no fault."""
+    connection.execute(_STATE, [f"witness {witness}", Tree(connection).size(), 0, what])
 
 
 def _columns(which: str, fault: Fault) -> dict[str, object]:

@@ -39,7 +39,7 @@ NAME = r"ncen/[A-Z0-9-]{2,12}"
 CHECKPOINT = re.compile(rf"({NAME})\n([1-9][0-9]{{0,15}})\n({B64})\n")
 SUCCESSION = re.compile(
     rf"({NAME}) key succession\n([1-9][0-9]{{0,5}})\nold ({B64})\nnew ({B64})\nsize (0|[1-9][0-9]{{0,15}})\n"
-    r"at ([0-9]{1,12})\nbecause (rotated|revoked)\n"
+    rf"at ([0-9]{{1,12}})\nbecause (rotated|revoked|lost\nkept {B64}\nlost [1-9][0-9]{{0,15}} {B64})\n"
 )
 LINE = re.compile(rf"\u2014 ({NAME}) ([A-Za-z0-9+/=]+)")
 
@@ -172,7 +172,7 @@ def keys_for(told: dict[str, Any], origin: str, size: int) -> list[bytes]:
     Each succession is signed by both keys, so that whoever knows one of them can believe all.
     """
     key = bytes_of(told["key"], "the node's key", HASH)
-    keys, counting, after = [key], [], 0
+    keys, counting, after = [key], [b""][:0], 0
     successions = listed(told["successions"], "the list of successions")
     require(len(successions) <= MOST_SUCCESSIONS, "The bundle names more keys of the node than any.")
     for serial, signed in enumerate(successions, start=1):
@@ -180,13 +180,13 @@ def keys_for(told: dict[str, Any], origin: str, size: int) -> list[bytes]:
         found = matched(SUCCESSION, note.text, f"{note.what} does not have the form of one.")
         old, new, until = bytes_of(found[3], "a key", HASH), bytes_of(found[4], "a key", HASH), int(found[5])
         require((found[1], found[2], old) == (origin, str(serial), key), f"{note.what} does not follow upon the last.")
-        require(until >= after, f"{note.what} goes back.")
+        is_loss = found[7] not in {"rotated", "revoked"}
+        require(until >= after or is_loss, f"{note.what} goes back.")
         note.signed_by(origin, old)
         note.signed_by(origin, new)
         note.require_nothing_else()
-        counting += [key] if after <= size <= until else []
-        key, after = new, until
-        keys.append(key)
+        counting = ([] if is_loss and size > until else counting) + ([key] if after <= size <= until else [])
+        key, after, keys = new, until, [*keys, new]
     counting += [key] if after <= size else []
     lines = Note(told["checkpoint"], "the checkpoint").lines
     signing = [one for one in counting if (origin, key_id(origin, one)) in lines]

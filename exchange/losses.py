@@ -1,0 +1,142 @@
+"""A peer's statement that a part of its ledger was lost, until our administrator accepts it.
+
+It is a succession of the peer's ledger key (`ledger.node_keys`), and is believed neither by itself nor for another size
+than we know: what we have cosigned must lie within what it says was lost. Once accepted, we cosign what continues the
+history that was kept; what we had cosigned beyond is set aside and stays for everybody to see, with both heads.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from exchange.cosigned import Cosigned
+from exchange.peers import Peer
+from ledger import checkpoint, node_keys
+from ledger.checkpoint import Head, NotCheckpoint
+from ledger.errors import Conflict, NotFound
+from ledger.node_keys import NodeKeys, Succession, Why
+from ledger.sessions import Session
+
+WAITS = "loss"
+"""What a peer is answered whose statement waits for our administrator."""
+
+_NEWEST = "SELECT serial, note, accepted_at FROM exchange.peer_loss WHERE origin = %s ORDER BY serial DESC LIMIT 1"
+_KEEP = """
+    INSERT INTO exchange.peer_loss (origin, serial, note, told_at) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
+_SET_ASIDE = """
+    INSERT INTO exchange.witnessed_lost (origin, serial, size, root, note, line, cosigned_at)
+    SELECT origin, %s, size, root, note, line, cosigned_at FROM exchange.witnessed WHERE origin = %s AND size > %s
+"""
+_LAST = "SELECT size, root, note, line FROM exchange.witnessed WHERE origin = %s ORDER BY size DESC LIMIT 1"
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A loss that a peer has stated: from and to which size, and when we have accepted it, if we have."""
+
+    peer: str
+    serial: int
+    kept: int
+    lost: int
+    told_at: datetime
+    accepted_at: datetime | None
+
+
+def is_waiting(connection: Session, known: NodeKeys, note: str, at: datetime) -> bool:
+    """Keep a statement of a loss for our administrator; False where it does not fit what we have cosigned."""
+    told = known.losses[-1]
+    if _problem(connection, known.origin, told) is not None:
+        return False
+    connection.execute(_KEEP, [known.origin, told.serial, note, at])
+    return True
+
+
+def is_loss(known: NodeKeys) -> bool:
+    """Whether the newest of these successions states a loss."""
+    return known.keys[-2].why is Why.LOST if len(known.keys) > 1 else False
+
+
+def _problem(connection: Session, origin: str, told: Succession) -> str | None:
+    """Say why a statement does not fit what we have cosigned, None where it does."""
+    loss = told.loss
+    rows = connection.execute("SELECT size, root FROM exchange.witnessed WHERE origin = %s", [origin]).fetchall()
+    seen = {size: bytes(root) for size, root in rows}
+    if loss is None or max(seen, default=0) > loss.size:
+        return "It names fewer entries than we have cosigned: it is for another size."
+    if seen.get(loss.size, loss.root) != loss.root:
+        return "We have cosigned another root at the size that was lost."
+    if seen.get(told.size, loss.kept_root) != loss.kept_root:
+        return "We have cosigned another root at the size that was kept."
+    return None
+
+
+def accept(connection: Session, peer: Peer, known: NodeKeys, kept: Cosigned | None, at: datetime) -> Told:
+    """Accept the loss that a peer has stated: from now on what continues the history that it kept is cosigned.
+
+    `known` are the peer's keys as we know them. To be repeated at will: what a crash left undone is done then.
+
+    Raises:
+        NotFound: the peer has stated none.
+        Conflict: the statement does not follow upon what we know, or does not fit what we have cosigned.
+    """
+    origin = checkpoint.ledger_of(peer.node)
+    with connection.transaction():
+        row = connection.execute(f"{_NEWEST} FOR UPDATE".encode(), [origin]).fetchone()
+        if row is None:
+            raise NotFound(f"{peer.node} has not told us of a loss.")
+        serial, note, accepted_at = row
+        if accepted_at is None:
+            _take(connection, origin, known, str(note), at)
+    _keep_outside(connection, origin, kept)
+    return next(one for one in told(connection) if (one.peer, one.serial) == (peer.node, serial))
+
+
+def _take(connection: Session, origin: str, known: NodeKeys, note: str, at: datetime) -> None:
+    try:
+        stated = node_keys.chain(origin, known.keys[0].public_key, (*known.notes, note)).losses[-1]
+    except NotCheckpoint as error:
+        raise Conflict(f"The statement does not follow upon the keys that we know. {error}") from None
+    problem = _problem(connection, origin, stated)
+    if problem is not None:
+        raise Conflict(f"The statement does not fit what we have cosigned. {problem}")
+    connection.execute(_SET_ASIDE, [stated.serial, origin, stated.size])
+    connection.execute("DELETE FROM exchange.witnessed WHERE origin = %s AND size > %s", [origin, stated.size])
+    connection.execute(
+        "INSERT INTO exchange.peer_succession (origin, serial, note) VALUES (%s, %s, %s)",
+        [origin, stated.serial, note],
+    )
+    connection.execute(
+        "UPDATE exchange.peer_loss SET accepted_at = %s WHERE origin = %s AND serial = %s", [at, origin, stated.serial]
+    )
+
+
+def _keep_outside(connection: Session, origin: str, kept: Cosigned | None) -> None:
+    """Let the file outside of PostgreSQL go back with what we cosigned, where it is ahead of it."""
+    row = connection.execute(_LAST, [origin]).fetchone()
+    if kept is None:
+        return
+    outside = kept.read(origin)
+    if outside is not None and outside[0] > (row[0] if row else 0):
+        kept.set_aside(origin)
+        if row is not None:
+            kept.write(Head(origin, int(row[0]), bytes(row[1])), str(row[2]), str(row[3]))
+
+
+def told(connection: Session) -> list[Told]:
+    """Return the losses that peers have stated, oldest first."""
+    rows = connection.execute(
+        "SELECT origin, serial, note, told_at, accepted_at FROM exchange.peer_loss ORDER BY told_at, origin, serial"
+    ).fetchall()
+    return [_told(origin, note, told_at, accepted_at) for origin, _, note, told_at, accepted_at in rows]
+
+
+def _told(origin: str, note: str, told_at: datetime, accepted_at: datetime | None) -> Told:
+    stated = node_keys.unsigned(note)
+    return Told(
+        peer=origin.partition("/")[2],
+        serial=stated.serial,
+        kept=stated.size,
+        lost=0 if stated.loss is None else stated.loss.size,
+        told_at=told_at,
+        accepted_at=accepted_at,
+    )

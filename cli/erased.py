@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cli.settings import Settings
     from exchange.erasing import Answer
     from ledger.erasure import Erasure
+    from ledger.refused_erasures import RefusedErasure
     from ledger.sessions import Session
 
 
@@ -25,19 +26,33 @@ def standing(settings: "Settings", record: UUID) -> Told:
     """The erasures of a record that were asked for, as JSON and as lines; nothing where there is none."""
     from cli.supervisor import database_url
     from exchange import erasing
-    from ledger import erasure
+    from ledger import erasure, refused_erasures
     from ledger.sessions import connect
 
     with connect(database_url(settings)) as session:
-        if not _is_kept(session):
-            return NONE
-        asked = erasure.of_subject(session, record)
+        refused = refused_erasures.of_subject(session, record)
+        asked = erasure.of_subject(session, record) if _is_kept(session) else []
         answers = erasing.answers(session, record) if asked else []
-    return [_data(one, answers) for one in asked], [line for one in asked for line in _lines(one, answers)]
+    data = [*map(_data_of_refused, refused), *(_data(one, answers) for one in asked)]
+    return data, [*map(_line_of_refused, refused), *(line for one in asked for line in _lines(one, answers))]
 
 
 def _is_kept(session: "Session") -> bool:
     return session.execute("SELECT to_regclass('ledger.erasure')").fetchone() != (None,)
+
+
+def _data_of_refused(one: "RefusedErasure") -> dict[str, Any]:
+    return {
+        "erasure": str(one.erasure_id),
+        "grounds": one.grounds.value,
+        "asked_by": one.by.actor,
+        "refused_at": show.plain(one.refused_at),
+    }
+
+
+def _line_of_refused(one: "RefusedErasure") -> str:
+    said = f"{show.when(one.refused_at)} ({one.grounds.value}) by {one.by.actor}"
+    return show.laid_out([("erasure asked", f"{said}, and REFUSED: it was on hold or forbidden otherwise")])
 
 
 def _data(one: "Erasure", answers: "Sequence[Answer]") -> dict[str, Any]:

@@ -87,14 +87,24 @@ def _act(record: UUID, command: Command, acting: Acting) -> None:
 def _erase(record: UUID, kind: "Kind", grounds: ErasureGrounds, acting: Acting) -> None:
     from cli.settings import load
     from cli.supervisor import database_url
+    from domain.refused import Refused
+    from ledger import refused_erasures
     from ledger.erasure import Eraser
+    from ledger.ledger import Ledger
+    from ledger.sessions import connect
 
     settings = load()
     url = database_url(settings)
     by = acting.attribution(settings, role=SHIELD, purpose=Purpose.ADMINISTRATION)
     require_command(by.role, ERASE[kind](grounds=grounds))
+    erasure_id = acting.command_id or Ledger.new_id()
     with Eraser.open(url, node=settings.node, keys=settings.keys) as eraser:
-        done = eraser.erase(record, kind, grounds, by, erasure_id=acting.command_id)
+        try:
+            done = eraser.erase(record, kind, grounds, by, erasure_id=erasure_id)
+        except Refused:
+            with connect(url) as session:
+                refused_erasures.note(session, erasure_id, record, grounds, by)
+            raise
     if not _is_forgotten(url, done, acting.wait):
         output.say("It is erased. `list` and `search` may show it for a moment yet: `ncen status` tells why.")
     output.show(told(done), *lines(done))

@@ -33,6 +33,9 @@ def test_a_subject_is_restricted_held_released_and_erased(kind: str, ncen: Ncen)
     assert [hit["id"] for hit in ncen.tells(kind, "list", "--name", NAME)["hits"]] == [who]
     ncen.does(kind, "hold", who, "--grounds", "court-order")
     assert "on hold" in ncen.fails(ExitCode.REFUSED, kind, "erase", who, "--grounds", "subject-request")
+    (refused,) = ncen.tells(kind, "show", who)["erasures"]
+    assert (refused["grounds"], refused["asked_by"]) == ("subject-request", "officer-01"), "the wish stays visible"
+    assert "REFUSED" in ncen.does(kind, "show", who)
     ncen.does(kind, "release", who, "--from", "hold")
 
     told = ncen.tells(kind, "erase", who, "--grounds", "subject-request", *WAIT)
@@ -49,7 +52,7 @@ def test_a_subject_is_restricted_held_released_and_erased(kind: str, ncen: Ncen)
         step["event"] != f"{kind}.name-asserted" for step in steps
     ]
     assert "was erased" in ncen.fails(ExitCode.REFUSED, kind, "assert", who, "--name", NAME)
-    (stands,) = ncen.tells(kind, "show", who)["erasures"]
+    _, stands = ncen.tells(kind, "show", who)["erasures"]
     assert (stands["erased_at"] is None, stands["destroyed_at"], stands["peers"]) == (False, None, [])
     assert "not yet, promised by" in ncen.does(kind, "show", who)
 

@@ -110,7 +110,8 @@ def _reached(settings: Settings) -> dict[str, Any]:
 
     from projections.positions import positions
 
-    reached: dict[str, Any] = {"sealed": None, "proof": [], "projections": [], "feeds": [], "log": None}
+    reached: dict[str, Any] = {"sealed": None, "proof": [], "projections": [], "feeds": []}
+    reached |= {"log": None, "losses": [], "peer_losses": []}
     try:
         with psycopg.connect(database_url(settings), connect_timeout=5, autocommit=True) as connection:
             row = connection.execute("SELECT size FROM ledger.seal_state").fetchone()

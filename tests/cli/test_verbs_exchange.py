@@ -11,10 +11,13 @@ from cli.output import ExitCode
 from cli.postgres import EmbeddedPostgres
 from domain.codes import Reason
 from domain.seizure import CorrectGoods
+from exchange import accounts, peers, witness
+from ledger.prover import Prover
 from tests.cli.node import Inside, Ncen
 from tests.conftest import fresh_database
-from tests.exchange.nodes import INSTRUMENT, LAWYER, SECRET, Node, goods, premise, seizure
+from tests.exchange.nodes import INSTRUMENT, LAWYER, SECRET, Node, goods, now, premise, seizure
 from tests.exchange.test_two_nodes import carry, meet
+from tests.ledger.test_checkpoints import cut_off
 
 Nodes = dict[str, tuple[Node, Ncen]]
 
@@ -129,3 +132,60 @@ def test_a_feed_is_audited_against_what_the_peer_signed(nodes: Nodes) -> None:
     assert "goes on" in other.does("feed", "resume", "--peer", "XA")
     assert other.tells("feed", "status")["feeds"][0]["receiving"]["stopped"] is None
     other.fails(ExitCode.NOT_FOUND, "feed", "resume", "--peer", "XC")
+
+
+def test_a_loss_is_acknowledged_told_and_accepted(nodes: Nodes) -> None:
+    (xa, one), (xb, other) = nodes["XA"], nodes["XB"]
+    _, from_a = meet(xa, xb)
+    folder = Path(one.environment(None)["NCEN_HOME"]) / "checkpoints"
+    xa.do(seizure())
+    xa.seal()
+    Prover.open(xa.keys, node="XA", folder=folder).look(xa.session)
+    assert "Nothing was lost" in one.run("loss", "acknowledge", "--reason", "x").stderr
+    for _ in range(2):
+        xa.do(seizure())
+    xa.seal()
+    Prover.open(xa.keys, node="XA", folder=folder).look(xa.session)
+    size = xa.reader.head()
+    for table in ("entry", "sealed", "subtree", "checkpoint"):
+        xa.session.execute(f"ALTER TABLE ledger.{table} DISABLE TRIGGER insert_only".encode())
+    cut_off(xa.session, 2)
+    Prover.open(xa.keys, node="XA", folder=folder).look(xa.session)
+    found = one.run("status")
+    assert found.returncode == ExitCode.NOT_VERIFIED
+    assert "ncen loss acknowledge" in found.stdout
+
+    said = one.tells("loss", "acknowledge", "--reason", "The disk failed.", user="a.one")
+    assert [(loss["kept"]["size"], loss["lost"]["size"], loss["by"]) for loss in said["losses"]] == [(2, size, "a.one")]
+    Prover.open(xa.keys, node="XA", folder=folder).look(xa.session)
+    assert one.run("verify").returncode == ExitCode.DONE
+    shown = one.run("status")
+    assert shown.returncode != ExitCode.NOT_VERIFIED
+    assert "The disk failed." in shown.stdout
+
+    assert other.run("peer", "accept-loss", "XA").returncode == ExitCode.NOT_FOUND
+    [note] = Prover.open(xa.keys, node="XA", folder=folder).keys.notes
+    witness.judge(xb.session, xb.own, from_a, witness.SUCCESSION + note.encode(), now())
+    assert "`ncen peer accept-loss XA`" in other.run("status").stdout
+    accepted = other.tells("peer", "accept-loss", "XA")
+    assert (accepted["kept"], accepted["lost"]) == (2, size)
+
+
+def test_a_peer_is_suspended_resumed_and_removed(nodes: Nodes) -> None:
+    (xa, ncen), (xb, _) = nodes["XA"], nodes["XB"]
+    meet(xa, xb)
+
+    def logins() -> int:
+        return accounts.render(xa.own, peers.known(xa.url), node_password="p").count("X_XB")
+
+    assert logins() > 0, "the control: a peer has a login"
+    for verb, state in (("suspend", "suspended"), ("remove", "removed")):
+        assert ncen.tells("peer", verb, "xb") == {"node": "XB", "state": state}
+        assert logins() == 0
+        assert peers.active(xa.session) == []
+        assert ncen.tells("peer", "list")["peers"][0]["state"] == state
+        assert state in ncen.run("status").stdout
+        ncen.does("peer", "resume", "XB")
+        assert logins() > 0
+        assert [peer.node for peer in peers.active(xa.session)] == ["XB"]
+    assert ncen.run("peer", "suspend", "XC").returncode == ExitCode.NOT_FOUND

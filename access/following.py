@@ -19,7 +19,7 @@ from domain.entry import Entry
 from ledger.reader import Reader
 from ledger.sessions import Session, connect
 
-AT_ONCE = 100
+AT_ONCE = 50
 """So many entries in a transaction: a consultation waits for its end."""
 DISCLOSED_AT_ONCE = 1_000
 WAKE_S = 1.0
@@ -53,17 +53,23 @@ def operation_of(entry: Entry) -> str | None:
 def _follow_ledger(session: Session, reader: Reader) -> int:
     grown = 0
     while True:
+        after = _followed(session, "SELECT followed FROM processing.head")
+        entries = reader.read(after, AT_ONCE)  # before the head is held, so that who asks waits for less
+        if not entries:
+            return grown
         with session.transaction():
-            row = session.execute("SELECT followed FROM processing.head FOR UPDATE").fetchone()
-            after = int(row[0]) if row else 0
-            entries = reader.read(after, AT_ONCE)
-            if not entries:
-                return grown
+            if _followed(session, "SELECT followed FROM processing.head FOR UPDATE") != after:
+                continue  # somebody else has told them meanwhile
             for entry in entries:
                 if (operation := operation_of(entry)) is not None:
                     _tell(session, operation, entry)
                     grown += 1
             session.execute("UPDATE processing.head SET followed = %s", [entries[-1].position])
+
+
+def _followed(session: Session, query: str) -> int:
+    row = session.execute(query.encode()).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _tell(session: Session, operation: str, entry: Entry) -> None:

@@ -18,7 +18,7 @@ from cli.settings import Settings, load
 from cli.supervisor import database_url, running, state_of, worker_process
 from tests.cli.another_user import run_as
 
-KINDS = ("seal", "project", "exchange")
+KINDS = ("seal", "project", "exchange", "follow")
 WAIT_S = 240
 
 pytestmark = pytest.mark.xdist_group("whole nodes")  # one at a time: each is seven processes
@@ -100,14 +100,14 @@ def test_everything_that_is_killed_comes_back_with_nothing_lost(home: Path) -> N
         os.kill(pid, signal.SIGKILL)
     assert until(lambda: facts_of(home)["postgres"]["running"], wait_s=60)
     assert until(
-        lambda: len(pids(settings)) == 3 and not set(pids(settings).values()) & set(before.values()), wait_s=90
+        lambda: len(pids(settings)) == len(KINDS) and not set(pids(settings).values()) & set(before.values()), wait_s=90
     )
     assert facts_of(home)["nats"]["running"]
     supervisor.kill()
     assert until(lambda: running(settings) is None, wait_s=20)
     assert ncen(home, "status").returncode == 4
     assert ncen(home, "up").returncode == 0
-    assert len(pids(settings)) == 3
+    assert len(pids(settings)) == len(KINDS)
     with psycopg.connect(database_url(settings)) as connection:
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (100,)
 

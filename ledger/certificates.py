@@ -21,6 +21,7 @@ from domain.codes import NodeCode
 from domain.rights import ErasureGrounds
 from ledger import note
 from ledger.keyring import Keyring
+from ledger.whole_file import flush_folder
 
 FILE = "erasures.log"
 Kind: TypeAlias = Literal["person", "business"]
@@ -63,19 +64,13 @@ def keep(keyring: Keyring, made: Sequence[Certificate]) -> list[str]:
     """Sign certificates and append them to the file; they are on disk when this returns."""
     notes = [signed(one, keyring) for one in made]
     path = keyring.folder / FILE
-    is_new = not path.exists()
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(handle, "ab") as file:
         # A line that was torn by a crash must not swallow the next one.
         file.write("".join(f"\n{json.dumps(text)}\n" for text in notes).encode())
         file.flush()
         os.fsync(file.fileno())
-    if is_new:
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    flush_folder(path.parent)  # also when the file was there: who made it may have been killed before this
     return notes
 
 

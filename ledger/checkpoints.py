@@ -17,7 +17,7 @@ from ledger.checkpoint import Head, NotCheckpoint
 from ledger.node_keys import NodeKeys
 from ledger.sessions import Session
 from ledger.verdict import Fault
-from ledger.whole_file import write_whole
+from ledger.whole_file import make_folder, write_whole
 
 NEWEST = "newest.note"
 MOST_FILE_BYTES = checkpoint.MOST_NOTE_BYTES
@@ -124,7 +124,8 @@ def store(connection: Session, signed: str, head: Head, key: Ed25519PublicKey, f
 
 def keep(folder: Path, signed: str, head: Head) -> None:
     """Write a checkpoint into the node's folder, whole and flushed, unless a newer one lies there."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not folder.is_dir():
+        make_folder(folder)
     for name in (NEWEST, f"{datetime.now(UTC).date().isoformat()}.note"):
         path = folder / name
         if _size_of(path) < head.size:

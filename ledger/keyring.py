@@ -131,6 +131,7 @@ class Keyring:
         self._looked_until = time.monotonic() + LOOK_S
         if changed_at == self._looked_at:
             return
+        flush_folder(self.folder)  # another process may have made a key just now: it must last before it is used
         numbers = self.epochs()
         self._newest = max(numbers, default=1)
         self._epochs = {number: key for number, key in self._epochs.items() if number in numbers}

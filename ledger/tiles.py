@@ -19,6 +19,7 @@ from ledger.merkle import SUBTREE_LEVELS
 from ledger.sessions import Session
 from ledger.tree import WIDTH, Tree
 from ledger.verdict import Fault
+from ledger.whole_file import flush_folder, make_folder
 
 CHECKPOINT = "checkpoint"
 LEVELS = 8
@@ -162,11 +163,13 @@ def _read(path: Path, name: str) -> bytes:
 
 
 def _replace(path: Path, raw: bytes) -> None:
-    """Write a file whole, in place of what is there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file whole, in place of what is there; it and its folder are flushed, so that no checkpoint outlasts it."""
+    if not path.parent.is_dir():
+        make_folder(path.parent, mode=0o777)
     new = path.with_name(f".new-{path.name}-{os.getpid()}")
     with new.open("wb") as file:
         file.write(raw)
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
+    flush_folder(path.parent)

@@ -187,6 +187,13 @@ class Server:
             for place in [place for place, holder in self.locks.items() if holder is transaction]:
                 del self.locks[place]
 
+    def keep(self, transaction: Transaction) -> None:
+        """Have what it did on disk and show it, beside the log: as if it had always been there."""
+        for table, rows in transaction.writes.items():
+            _apply(self._base.setdefault(table, {}), rows)
+        self._base_xid = self.next_xid
+        self.show(transaction)
+
     # -- disasters
 
     def crash(self) -> None:
@@ -197,7 +204,7 @@ class Server:
         self._log = self._log[:kept]
         self._flushed = kept
         self._replay()
-        self.next_xid = max((xid for xid, _ in self._log), default=self._base_xid - 1) + 1
+        self.next_xid = max([self._base_xid - 1, *(xid for xid, _ in self._log)]) + 1
 
     def copy_of_disk(self) -> tuple[Tables, int]:
         """What a backup taken now holds: all that is flushed."""

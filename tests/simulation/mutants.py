@@ -21,7 +21,7 @@ from exchange.release import KnownPremise, Matter, Release, Withheld, release
 from ledger import sealer
 from ledger.stand import Stand
 from projections.slot import Slot
-from tests.simulation import exchanging, mutants_erasing, mutants_keys, projecting, sealing, tables_read
+from tests.simulation import exchanging, mutants_cen, mutants_erasing, mutants_keys, projecting, sealing, tables_read
 from tests.simulation.mutant import Mutant, changed
 from tests.simulation.seams import Exchanged
 
@@ -206,6 +206,7 @@ MUTANTS = (
         within=200,
     ),
     Mutant(name="receipts looked at by length alone", run=exchanging.run, changes=LENGTH_ONLY, within=200),
+    *mutants_cen.MUTANTS,
     *mutants_erasing.MUTANTS,
     *mutants_keys.MUTANTS,
 )

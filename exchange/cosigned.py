@@ -11,7 +11,7 @@ import msgspec
 
 from ledger import checkpoint
 from ledger.checkpoint import Head, NotCheckpoint
-from ledger.whole_file import write_whole
+from ledger.whole_file import make_folder, write_whole
 
 MOST_BYTES = 2 * checkpoint.MOST_NOTE_BYTES
 WITNESSED = "witnessed"
@@ -48,7 +48,8 @@ class Cosigned(msgspec.Struct, frozen=True):
 
     def write(self, head: Head, note: str, line: str) -> None:
         """Keep a note with our cosignature, in place of the one before."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.folder.is_dir():
+            make_folder(self.folder)
         write_whole(self._path(head.origin), (note + line).encode())
 
     def set_aside(self, origin: str) -> None:

@@ -21,7 +21,16 @@ from exchange.release import KnownPremise, Matter, Release, Withheld, release
 from ledger import sealer
 from ledger.stand import Stand
 from projections.slot import Slot
-from tests.simulation import exchanging, mutants_cen, mutants_erasing, mutants_keys, projecting, sealing, tables_read
+from tests.simulation import (
+    exchanging,
+    mutants_cen,
+    mutants_erasing,
+    mutants_keys,
+    mutants_witness,
+    projecting,
+    sealing,
+    tables_read,
+)
 from tests.simulation.mutant import Mutant, changed
 from tests.simulation.seams import Exchanged
 
@@ -209,6 +218,7 @@ MUTANTS = (
     *mutants_cen.MUTANTS,
     *mutants_erasing.MUTANTS,
     *mutants_keys.MUTANTS,
+    *mutants_witness.MUTANTS,
 )
 
 

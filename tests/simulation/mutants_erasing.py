@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from exchange import erasing
-from exchange.feed import Exporter
-from exchange.inbox import Inbox
 from exchange.relay import Relay
 from ledger import erasure
 from ledger.received import Received
@@ -56,27 +54,6 @@ MUTANTS = (
             ),
         ),
         within=100,
-    ),
-    Mutant(
-        name="keys stay in quarantine when their subject is erased",
-        run=telling_erased.run,
-        changes=(Exchanged(Inbox, "_drop_quarantined", lambda *_: None),),
-        within=20,
-        first=150,
-    ),
-    Mutant(
-        name="what goes again is not checked when the premises change",
-        run=telling_erased.run,
-        changes=(
-            changed(Relay, "_step", ("self._checked_under != plan.stood", "False")),
-            changed(
-                Exporter,
-                "step",
-                ("signed_for if feed.recheck is None else min(feed.recheck, signed_for)", "signed_for"),
-            ),
-        ),
-        within=20,
-        first=480,
     ),
     Mutant(
         name="lines of the erased keep their keys",

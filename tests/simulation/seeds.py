@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from tests.simulation import exchanging, keeping, projecting, sealing, telling_cen, telling_erased
+from tests.simulation import exchanging, keeping, projecting, sealing, telling_cen, telling_erased, witnessing
 from tests.simulation.world import Amiss
 
 Run = Callable[..., str]
@@ -19,8 +19,17 @@ RUNS: dict[str, Run] = {
     "keeping": keeping.run,
     "erasing": telling_erased.run,
     "cen": telling_cen.run,
+    "witnessing": witnessing.run,
 }
-SHARES = {"sealing": 0.35, "projecting": 0.2, "exchanging": 0.15, "keeping": 0.12, "erasing": 0.08, "cen": 0.1}
+SHARES = {
+    "sealing": 0.35,
+    "projecting": 0.2,
+    "exchanging": 0.15,
+    "keeping": 0.12,
+    "erasing": 0.08,
+    "cen": 0.1,
+    "witnessing": 0.1,
+}
 SEEDS = int(os.environ.get("NCEN_SIMULATION_SEEDS", "1000"))
 FIRST = int(os.environ.get("NCEN_SIMULATION_FROM", "0"))
 

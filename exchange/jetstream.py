@@ -99,6 +99,15 @@ async def state(stream: JetStreamContext, peer: str) -> StreamState | None:
     )
 
 
+async def message_at(stream: JetStreamContext, peer: str, number: int) -> bytes | None:
+    """The message under a number in the peer's stream, None where there is none."""
+    try:
+        found = await stream.get_msg(stream_of(peer), number)
+    except NotFoundError:
+        return None
+    return found.data
+
+
 async def rebuild(stream: JetStreamContext, peer: str, *, after: int, generation: int) -> None:
     """Make the peer's stream anew, empty, so that the next message is number `after` + 1, with its consumer."""
     await drop(stream, peer)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
+import structlog
 from msgspec import Meta
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -51,6 +52,8 @@ _CHECK_AGAIN = """
     WHERE f.peer = %s AND coalesce(f.recheck > %s, true)
     AND %s < (SELECT max(r.size) FROM exchange.receipt r WHERE r.peer = f.peer)
 """
+
+log = structlog.get_logger("exchange")
 
 STORED = b"stored"
 REFUSED = b"refused"
@@ -114,6 +117,7 @@ class Relay:
             if self._peer.role is Role.NATION:
                 await witnessing.serve(client, self._sessions, self._own, self._peer, self._kept)
             stream = client.jetstream()
+            await self._drop_another_history(stream)
             while client.is_connected:
                 is_done = await self._step(client, stream)
                 if is_done:
@@ -123,6 +127,20 @@ class Relay:
             self._sessions.close()
             with contextlib.suppress(NatsError, OSError, asyncio.TimeoutError):
                 await client.close()
+
+    async def _drop_another_history(self, stream: JetStreamContext) -> None:
+        """Take the stream away if its last line is not ours: PostgreSQL was restored since, and has grown otherwise.
+
+        A line comes with its proof, so that one that is the same follows upon the same lines.
+        """
+        found = await jetstream.state(stream, self._peer.node)
+        if found is None or found.last < found.first:
+            return
+        there = await jetstream.message_at(stream, self._peer.node, found.last)
+        ours = await asyncio.to_thread(self._messages, found.last - 1)
+        if there is not None and (not ours or ours[0] != there):
+            log.warning("relay.another-history", peer=self._peer.node, number=found.last)
+            await jetstream.drop(stream, self._peer.node)
 
     async def _rest(self) -> None:
         with contextlib.suppress(asyncio.TimeoutError):

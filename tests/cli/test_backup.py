@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from cli import archiving, backed_up, backup
+from cli import archiving, backed_up, backup, restoring
 from cli.backed_up import Note
 from cli.output import ExitCode, Failure, Misused, NotFound, VerificationFailed
 from cli.postgres import EmbeddedPostgres
@@ -25,8 +25,12 @@ from cli.restore import aim, bring_back
 from cli.restoring import MARK, Restored, Wish
 from cli.settings import Settings, load
 from domain.rights import ErasureGrounds
+from ledger import node_keys
 from ledger.erasure import Eraser
+from ledger.errors import Unsafe
+from ledger.keyring import Keyring
 from ledger.ledger import Ledger
+from ledger.node_keys import Why
 from ledger.prover import Prover
 from ledger.sealer import seal_once
 from ledger.sessions import connect
@@ -384,3 +388,17 @@ def test_a_goal_is_read_as_a_person_means_it() -> None:
     assert aim("4711") == 4711
     assert aim("2026-05-01T12:00") == datetime(2026, 5, 1, 12, tzinfo=UTC)
     assert aim(None) is None
+
+
+def test_keys_that_were_replaced_come_back_with_their_successions(tmp_path: Path) -> None:
+    """All of the folder is kept: without a succession, or the key that it leads to, nothing could be signed again."""
+    keys = tmp_path / "keys"
+    keyring = Keyring.open(keys)
+    known = node_keys.known(keys, NODE, keyring.signing_key.public_key())
+    replaced = node_keys.replace(keys, known, keyring.signing_key, size=7, why=Why.ROTATED)
+    backup.keep_keys(keys, tmp_path / "keys.tar")
+    restoring._unpack(tmp_path / "keys.tar", tmp_path / "back")
+    assert Prover.open(tmp_path / "back", node=NODE, folder=None).keys == replaced
+    (tmp_path / "back" / "ledger-1.key").unlink()
+    with pytest.raises(Unsafe):
+        Prover.open(tmp_path / "back", node=NODE, folder=None)

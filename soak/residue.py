@@ -12,6 +12,7 @@ import string
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     files: int
     megabytes: int
     residues: int
+    forms: dict[str, int]
     places: tuple[str, ...]
     unread: tuple[str, ...]
     seconds: dict[str, float]
@@ -177,6 +179,7 @@ def run(
         files=found.files,
         megabytes=found.bytes // 1_000_000,
         residues=found.residues,
+        forms=dict(Counter(one.form for one in found.found)),
         places=tuple(f"{one.place} at {one.offset}: {one.form}" for one in found.found[:20]),
         unread=found.unread,
         seconds=world.seconds,
@@ -188,7 +191,7 @@ def run(
 
 
 def _somebody(dice: random.Random) -> Somebody:
-    def word(letters: str = string.ascii_lowercase, length: int = 10) -> str:
+    def word(letters: str = string.ascii_lowercase, length: int = 24) -> str:  # so long that no two sound alike
         return "".join(dice.choices(letters, k=length))
 
     return Somebody(
@@ -351,7 +354,7 @@ def _take_away(world: World) -> None:
     for what, statements in (
         (
             "samples of names reach the archive",
-            ("ALTER TABLE read.person_name ALTER COLUMN name SET STATISTICS 1000", "ANALYZE read.person_name"),
+            ("ALTER TABLE read.person_name ALTER COLUMN name SET STATISTICS 10000", "ANALYZE read.person_name"),
         ),
         ("a logged table reaches the archive", ("ALTER TABLE read.person_name SET LOGGED",)),
     ):
@@ -361,7 +364,7 @@ def _take_away(world: World) -> None:
                 session.execute(statement.encode())
         _close_segment(world)
         later = [path for path in world.archive.glob(f"*{archiving.ENDING}") if path.name[:24] > last]
-        world.controls.append(Control(what, 1, world.scan(world.stay[:SOME], *later).residues))
+        world.controls.append(Control(what, 1, world.scan(world.stay, *later).residues))
 
 
 def _one(url: str, query: str) -> int | None:

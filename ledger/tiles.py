@@ -163,7 +163,7 @@ def _read(path: Path, name: str) -> bytes:
 
 
 def _replace(path: Path, raw: bytes) -> None:
-    """Write a file whole, in place of what is there; it and its folder are flushed, so that no checkpoint outlasts it."""
+    """Write a file whole, in place of what is there; it and its folder are flushed: no checkpoint outlasts it."""
     if not path.parent.is_dir():
         make_folder(path.parent, mode=0o777)
     new = path.with_name(f".new-{path.name}-{os.getpid()}")

@@ -108,5 +108,5 @@ def test_links_are_encrypted_with_three_files_or_not_at_all(tmp_path: Path, monk
     settings = load(home=tmp_path)
     assert is_encrypted(settings)
     assert settings.tls_key == Path("node.key").absolute()
-    with pytest.raises(BadInput, match="ca.pem: it cannot be read"):
+    with pytest.raises(BadInput, match=r"ca\.pem: it cannot be read"):
         of_links(settings)

@@ -137,7 +137,8 @@ def open_record(
 ) -> list[Entry]:
     """The entries of a record that the caller may see, oldest first, up to a position or moment; numbered as seen.
 
-    An entry that is kept from the caller leaves no gap, so that nothing shows that there is one.
+    An entry that is kept from the caller leaves no gap, so that nothing shows that there is one. What is sealed for
+    somebody restricted never leaves the database; of those who have no key of their own it is left out here.
 
     Raises:
         Withheld: the ticket does not open it.

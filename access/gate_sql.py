@@ -102,7 +102,8 @@ BEGIN
     RETURN gate.eyes_of(secret, asked.role, asked.is_break_glass);
 END $$;
 
--- The entries of a record with the keys that open them; open entries only, where the predicate stops there.
+-- The entries of a record with the keys that open them; open entries only, where the predicate stops there, and
+-- nothing that is sealed for somebody who is restricted to this caller.
 CREATE OR REPLACE FUNCTION gate.open(secret text, ticket uuid, nonce uuid, args text, record uuid)
 RETURNS TABLE ("position" bigint, record_id uuid, version integer, recorded_at timestamptz, node text, name text,
     body bytea, attribution bytea, key_id uuid, personal boolean, provenance bytea,
@@ -124,6 +125,7 @@ BEGIN
         LEFT JOIN ledger.sealed s ON s.record_id = e.record_id AND s.version = e.version
         LEFT JOIN ledger.subject_key k ON k.key_id = e.key_id
         WHERE e.record_id = record AND (reached = 2 OR NOT e.personal)
+          AND (eyes.sees_restricted OR eyes.breaks OR NOT gate.is_shielded(k.subject_tag, record))
         ORDER BY e.version;
 END $$;
 

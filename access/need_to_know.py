@@ -41,6 +41,15 @@ LANGUAGE sql STABLE AS $$
         ORDER BY version DESC LIMIT 1), false)
 $$;
 
+-- Whether a subject's keys in a record are those of somebody who is restricted: keys of one subject share a tag, which
+-- tells nobody who it is, and lie in the subject's own record too.
+CREATE OR REPLACE FUNCTION gate.is_shielded(tag bytea, record uuid) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT tag IS NOT NULL AND EXISTS (
+        SELECT FROM ledger.subject_key k
+        WHERE k.subject_tag = tag AND k.record_id <> record AND gate.is_restricted(k.record_id))
+$$;
+
 -- The projections that the predicate asks, and whether all of them hold what they owe: after a crash they are empty.
 CREATE OR REPLACE FUNCTION gate.asked_by_predicate() RETURNS text[]
 LANGUAGE sql IMMUTABLE AS $$ SELECT ARRAY['seizures', 'offences', 'persons', 'businesses', 'parties'] $$;

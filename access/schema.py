@@ -60,6 +60,7 @@ CREATE TABLE IF NOT EXISTS access.permission (role text NOT NULL, verb text NOT 
 CREATE TABLE IF NOT EXISTS access.sight (
     role text PRIMARY KEY, scope text NOT NULL, sees_restricted boolean NOT NULL, handling text NOT NULL
 );
+CREATE INDEX IF NOT EXISTS subject_key_tag ON ledger.subject_key (subject_tag);  -- gate.is_shielded asks by it
 """
 
 

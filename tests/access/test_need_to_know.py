@@ -6,6 +6,7 @@ Two worlds are alike but for a record that somebody may not see; whatever they a
 import json
 import re
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -22,8 +23,6 @@ WORDS = "hidden behind the dashboard"
 
 def levels(closed: World, record: str) -> dict[str, int]:
     """How far each user sees a record."""
-    from uuid import UUID
-
     with closed.reader() as session:
         return {
             user: gate.level(session, closed.secrets[user], role, UUID(record)) for user, (role, _) in USERS.items()
@@ -71,6 +70,32 @@ def test_a_restricted_person_is_seen_by_those_who_watch_alone(closed: World) -> 
     anna.fails(ExitCode.NOT_FOUND, "person", "show", person)
     assert person not in anna.does("seizure", "show", seizure) + anna.does("history", seizure)
     assert "Pablo Quintana" in dora.does("person", "show", person)
+
+
+def opened(closed: World, user: str, record: str) -> list[str]:
+    """The names of the entries that leave the database for this user, keys included."""
+    role, _ = USERS[user]
+    with closed.reader() as session:
+        asking = asked("seizure show", role)
+        ticket = gate.ask(session, closed.secrets[user], asking, [UUID(record)], "words")
+        rows = session.execute("SELECT name FROM gate.open(%s, %s, %s, %s, %s)", [*ticket.given, UUID(record)])
+        return [name for (name,) in rows]
+
+
+def test_what_is_sealed_for_a_restricted_person_never_leaves_the_database(closed: World) -> None:
+    seizure, person = closed.case()
+    dora = closed.as_("dora")
+    assert "seizure.party-named" in opened(closed, "anna", seizure)
+    dora.does("person", "restrict", person, "--grounds", "under-review", *WAIT)
+    assert "seizure.party-named" not in opened(closed, "anna", seizure)
+    assert "seizure.party-named" in opened(closed, "dora", seizure), "who watches sees it"
+    with closed.owner() as session:  # the control: without the shield it leaves
+        session.execute(
+            "CREATE OR REPLACE FUNCTION gate.is_shielded(tag bytea, record uuid) RETURNS boolean"
+            " LANGUAGE sql STABLE AS 'SELECT false'"
+        )
+    assert "seizure.party-named" in opened(closed, "anna", seizure)
+    assert person not in closed.as_("anna").does("seizure", "show", seizure), "the second line still leaves it out"
 
 
 def masked(text: str, ids: dict[str, str]) -> str:

@@ -46,7 +46,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             Failure: the verb failed; the sentence is its own.
         """
-        done = self._run("--json", "--as", user, *words)
+        done = self.run("--json", "--as", user, *words)
         try:
             answer = msgspec.json.decode(done.stdout) if done.stdout.strip() else None
         except msgspec.DecodeError:
@@ -58,13 +58,18 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
     def says(self, *words: str, user: str = "auditor-01") -> str:
         """Say `ncen WORDS` in this home and return what a person would read."""
-        return self._run("--as", user, *words).stdout.rstrip("\n")
+        return self.run("--as", user, *words).stdout.rstrip("\n")
 
-    def _run(self, *words: str) -> "subprocess.CompletedProcess[str]":
+    def run(self, *words: str, who: str | None = None, text: str | None = None) -> "subprocess.CompletedProcess[str]":
+        """Say `ncen WORDS` in this home; `who` has a folder of their own for the session, `text` is what they type."""
         # What is set for the person's own node must not steer the nodes of the demonstration.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("NCEN_")}
+        if who is not None:
+            environment["XDG_CONFIG_HOME"] = str(self.home / "people" / who)
         return subprocess.run(  # noqa: S603  # our own program
             [sys.executable, "-m", "cli.main", "--home", str(self.home), *words],
+            input=text,
+            stdin=subprocess.DEVNULL if text is None else None,
             capture_output=True,
             text=True,
             timeout=WAIT_S,

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from cli import output
-from cli.demo import story
+from cli.demo import closing, story
 from cli.demo.filling import Filled, fill, import_real
 from cli.demo.node import Node
 from cli.demo.wares import AURIA, BOREA
@@ -45,7 +45,6 @@ class Told(msgspec.Struct, kw_only=True):
     imported: dict[str, dict[str, Outcome]]
     feeds: list[dict[str, Any]]
     verified: dict[str, dict[str, Any]]
-    seconds: float
 
 
 def demo(*, keep: bool = False, seizures: int = SEIZURES, seed: int = SEED, data: Path = DATA) -> None:
@@ -76,8 +75,8 @@ def demo(*, keep: bool = False, seizures: int = SEIZURES, seed: int = SEED, data
         filled, imported = _fill(xa, xb, seed=seed, seizures=seizures, data=data)
         feeds = _until_quiet(nodes)
         verified = {node.code: node.ncen("verify", user="auditor-01") for node in nodes}
-        told = Told(filled=filled, imported=imported, feeds=feeds, verified=verified, seconds=time.monotonic() - began)
-        _tell(nodes, told, keep=keep)
+        told = Told(filled=filled, imported=imported, feeds=feeds, verified=verified)
+        _tell(nodes, told, keep=keep, began=began)
 
 
 @contextmanager
@@ -199,7 +198,13 @@ def sentence_of(role: Role, reason: str) -> str:
     return next((kind(reason).sentence for kind in kinds if reason in set(kind)), reason)
 
 
-def _tell(nodes: tuple[Node, ...], told: Told, *, keep: bool) -> None:
+def _tell(nodes: tuple[Node, ...], told: Told, *, keep: bool, began: float) -> None:
+    """Tell it all; the node that is closed in between answers nobody afterwards who is not signed in."""
+    lines = [] if output.manner.json else list(story.lines(nodes, told))
+    _step("XA closes its node …")
+    xa, xb = nodes[:2]
+    closed = closing.close(xa, xb)
+    seconds = time.monotonic() - began
     cen = nodes[-1]
     notices = sum(feed["released"] for feed in told.feeds if feed["to"] == cen.code)
     data = {
@@ -217,12 +222,15 @@ def _tell(nodes: tuple[Node, ...], told: Told, *, keep: bool) -> None:
             for feed in told.feeds
         ],
         "cen": {"notices": notices},
-        "seconds": round(told.seconds, 1),
+        "closed": {
+            "refused": closed.refused,
+            "reviewed": closed.reviewed,
+            "proven": closed.proven,
+            "confirmed_by": closed.confirmed_by,
+        },
+        "seconds": round(seconds, 1),
     }
-    if output.manner.json:
-        output.show(data)
-    else:
-        output.show(data, *story.lines(nodes, told, keep=keep))
+    output.show(data, *lines, *story.ending(nodes, closed, keep=keep, seconds=seconds))
 
 
 def _at_once(works: list[Callable[[], Any]]) -> None:

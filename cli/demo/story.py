@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from cli.demo.closing import ROLES, Closed
 from cli.demo.node import Node
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ MOST_HISTORY_LINES = 48
 MOST_EXPLAINED_LINES = 24
 
 
-def lines(nodes: tuple[Node, ...], told: "Told", *, keep: bool) -> Iterator[str]:
+def lines(nodes: tuple[Node, ...], told: "Told") -> Iterator[str]:
     """The story, line by line."""
     xa, xb, _ = nodes
     yield from _recorded(nodes, told)
@@ -26,8 +27,15 @@ def lines(nodes: tuple[Node, ...], told: "Told", *, keep: bool) -> Iterator[str]
         yield from _asked(xb, "seizure", "show", str(story))
     yield from _exchanged(told)
     yield from _verified(nodes, told)
-    yield from _how_to_go_on(nodes, keep=keep)
-    yield f"All of this took {told.seconds:.0f} seconds."
+
+
+def ending(nodes: tuple[Node, ...], closed: Closed, *, keep: bool, seconds: float) -> Iterator[str]:
+    """What happened when a node was closed, and how to go on."""
+    if closed.lines:
+        yield _heading(f"{nodes[0].code} closes its node")
+        yield from closed.lines
+    yield from _how_to_go_on(nodes, closed, keep=keep)
+    yield f"All of this took {seconds:.0f} seconds."
 
 
 def _recorded(nodes: tuple[Node, ...], told: "Told") -> Iterator[str]:
@@ -75,7 +83,7 @@ def _verified(nodes: tuple[Node, ...], told: "Told") -> Iterator[str]:
         yield f"{node.code}: {found['entries']:,} sealed entries, {fault}; root {found['root'][:16]}…"
 
 
-def _how_to_go_on(nodes: tuple[Node, ...], *, keep: bool) -> Iterator[str]:
+def _how_to_go_on(nodes: tuple[Node, ...], closed: Closed, *, keep: bool) -> Iterator[str]:
     yield _heading("How to go on")
     if not keep:
         yield "Everything has been stopped and removed. `make demo KEEP=1` leaves it running."
@@ -84,7 +92,12 @@ def _how_to_go_on(nodes: tuple[Node, ...], *, keep: bool) -> Iterator[str]:
     yield "The three nodes are running. Ask them with --home, as in:"
     for node in nodes:
         verb = "feed status" if node.role == "cen" else "search --section drugs"
-        yield f"  ncen --home {node.home} --as analyst-01 {verb}"
+        who = "" if node is nodes[0] and closed.lines else "--as analyst-01 "
+        yield f"  ncen --home {node.home} {who}{verb}"
+    if closed.lines:
+        users = ", ".join(("boss", *ROLES))
+        yield f"{nodes[0].code} is closed: first `ncen --home {nodes[0].home} login` as one of {users}; their password,"
+        yield f"  made for this demonstration, is {closed.password}"
     yield "Stop one with `ncen --home … down`; remove the folder when all three are down."
 
 

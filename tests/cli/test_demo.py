@@ -37,7 +37,8 @@ def test_the_demonstration_records_exchanges_and_verifies(tmp_path: Path) -> Non
     )
     assert done.returncode == 0, done.stdout + done.stderr
     told = msgspec.json.decode(done.stdout)
-    assert list(told) == ["nodes", "feeds", "cen", "seconds"]
+    assert list(told) == ["nodes", "feeds", "cen", "closed", "seconds"]
+    assert told["closed"] == {"refused": True, "reviewed": True, "proven": True, "confirmed_by": ["XB"]}
     assert [node["name"] for node in told["nodes"]] == ["XA", "XB", "CEN"]
     assert all(node["verified"] and node["sealed"] == node["entries"] > 0 for node in told["nodes"])
     feeds = {(feed["from"], feed["to"]): feed for feed in told["feeds"]}

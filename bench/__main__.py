@@ -11,7 +11,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from bench import appending, gating, importing, projecting, proving, reading, report, rewrapping, sealing, uma, upkeep
+from bench import (
+    appending,
+    gating,
+    hiding,
+    importing,
+    projecting,
+    proving,
+    reading,
+    report,
+    rewrapping,
+    sealing,
+    uma,
+    upkeep,
+)
 from bench.rounds import Finding
 from bench.server import Server, running
 
@@ -33,6 +46,7 @@ MEASUREMENTS: tuple[tuple[tuple[str, ...], Measurement], ...] = (
     (projecting.NAMES, lambda server, wanted, told: projecting.measure(server, wanted, rounds=told.rounds)),
     (importing.NAMES, lambda server, wanted, told: importing.measure(server, wanted, rounds=told.rounds)),
     (gating.NAMES, lambda server, wanted, told: gating.measure(server, wanted, rounds=told.rounds)),
+    (hiding.NAMES, lambda server, wanted, told: hiding.measure(server, wanted, rounds=told.rounds)),
     (upkeep.NAMES, lambda server, wanted, told: upkeep.measure(server, wanted, rounds=told.rounds, seconds=3.0)),
     (
         rewrapping.NAMES,

@@ -51,7 +51,7 @@ def measure(server: Server, wanted: set[str], *, rounds: int) -> Iterator[Findin
     persons = _filled(place)
     with connect(place.url) as session:
         schema.prepare(session, Path(place.folder))
-        secrets = {user: _signed_in(session, user, role) for user, role in ROLES.items()}
+        secrets = {user: signed_in(session, user, role) for user, role in ROLES.items()}
     with gate.reader(logins.url(place.url, Path(place.folder), logins.Reading.GATE)) as reader:
         if "open-p99-ms" in wanted:
             turns = [_p99_ms(reader, place, secrets["contact"], persons) for _ in range(rounds)]
@@ -90,6 +90,12 @@ def _filled(place: Place) -> list[UUID]:
                 for one, command in zip(ids[start : start + 500], commands[start : start + 500], strict=True)
             ]
             ledger.execute_all(asked, BY)
+    followed(place, 2 * PERSONS)
+    return ids
+
+
+def followed(place: Place, until: int) -> None:
+    """Let sealer and projector run until the tables have reached a position."""
     stop = threading.Event()
     workers = [
         threading.Thread(target=sealer.run, args=(place.url,), kwargs={"stop": stop}),
@@ -97,19 +103,20 @@ def _filled(place: Place) -> list[UUID]:
     ]
     for worker in workers:
         worker.start()
-    assert positions.wait_for(place.url, 2 * PERSONS, 300.0), "the tables follow"
+    assert positions.wait_for(place.url, until, 300.0), "the tables follow"
     stop.set()
     for worker in workers:
         worker.join()
-    return ids
 
 
-def _signed_in(session: Session, user: str, role: Role) -> str:
-    accounts.write(session, record_id_of("XA", user), User(user=user, roles=(role,)))
+def signed_in(session: Session, user: str, role: Role, office: str | None = None) -> str:
+    """Put a user on record and begin a session; give its secret."""
+    accounts.write(session, record_id_of("XA", user), User(user=user, roles=(role,), office=office))
     return callers.begin(session, user, datetime.now(UTC))[0]
 
 
-def _asked(verb: str, role: Role) -> gate.Asked:
+def asked_as(verb: str, role: Role) -> gate.Asked:
+    """What is asked of the gate."""
     return gate.Asked(verb=verb, role=role, purpose=Purpose.DETECTION, legal_basis="XA:CUSTOMS-ACT")
 
 
@@ -120,7 +127,7 @@ def _p99_ms(reader: Session, place: Place, secret: str, persons: list[UUID]) -> 
         due += EACH_S
         time.sleep(max(0.0, due - time.perf_counter()))
         person = persons[number * 31 % len(persons)]
-        ticket = gate.ask(reader, secret, _asked("person show", Role.CONTACT_POINT), [person], "x")
+        ticket = gate.ask(reader, secret, asked_as("person show", Role.CONTACT_POINT), [person], "x")
         assert gate.open_record(reader, ticket, vault, person)
         took.append(time.perf_counter() - due)
     return statistics.quantiles(took, n=100)[98] * 1000
@@ -136,7 +143,7 @@ def _searches(place: Place, reader: Session, secrets: dict[str, str], rounds: in
                 if who == "open":
                     took.append(_seconds(owner, name, READ))
                     continue
-                ticket = gate.ask(reader, secrets[who], _asked("search", ROLES[who]), [], "x")
+                ticket = gate.ask(reader, secrets[who], asked_as("search", ROLES[who]), [], "x")
                 took.append(_seconds(reader, name, GateTables(ROLES[who], ticket)))
             return statistics.median(took) * 1000
 

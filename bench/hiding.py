@@ -1,0 +1,184 @@
+"""Whether the time of an answer tells that something is hidden: the same question with a hidden record, and without.
+
+Two cases of an office are alike but for a restricted person who has a part in one; an officer opens both in turn. And
+two names are sought, of which one is that of somebody in a case of another office. Welch's t of the looks tells whether
+a difference shows, beside that of a wait that is planted. Each look leaves a line in the processing log.
+"""
+
+import math
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from access import gate, logins, schema
+from access.searching import GateTables
+from bench.facts import BY, seizures
+from bench.gating import asked_as, followed, signed_in
+from bench.rounds import Finding, finding
+from bench.server import Place, Server
+from cli.demo.wares import AURIA
+from domain.assertion import Statement, StatementKind
+from domain.attribution import Role
+from domain.codes import PartyRole
+from domain.event import Command
+from domain.identity import PersonName
+from domain.party import Party
+from domain.person import RegisterPerson, RestrictPerson
+from domain.rights import RestrictionGrounds
+from domain.seizure import NameParty
+from ledger.keyring import Keyring
+from ledger.ledger import Ledger
+from ledger.sessions import Session, connect
+from ledger.vault import Vault
+from projections.search import search
+
+NAMES = ("hidden-open", "hidden-search")
+LOOKS = 400
+"""Looks at each of both in a round."""
+OFFICE, ELSEWHERE = AURIA.offices[0][0], AURIA.offices[1][0]
+HIDDEN, OTHERS, NOBODY, SEEN = "Zacarias Quintanilha", "Iracema Vasconcelos", "Bartolomeu Lavrador", "Gloria Moreira"
+PLANTED_S = 0.0005
+LEAKS = {
+    "hidden-open": f"""
+        ALTER FUNCTION gate.is_restricted(uuid) RENAME TO is_restricted_in_truth;
+        CREATE FUNCTION gate.is_restricted(record uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+        BEGIN
+            IF gate.is_restricted_in_truth(record) THEN PERFORM pg_sleep({PLANTED_S}); RETURN true; END IF;
+            RETURN false;
+        END $$;
+    """,
+    "hidden-search": f"""
+        ALTER FUNCTION gate.level_of_case(gate.eyes, uuid) RENAME TO level_of_case_in_truth;
+        CREATE FUNCTION gate.level_of_case(eyes gate.eyes, record uuid) RETURNS integer LANGUAGE plpgsql AS $$
+        BEGIN
+            PERFORM pg_sleep({PLANTED_S}); RETURN gate.level_of_case_in_truth(eyes, record);
+        END $$;
+    """,
+}
+"""What takes a little longer where something is hidden: somebody who is restricted, a case of another office."""
+Look = Callable[[bool], float]
+
+
+def measure(server: Server, wanted: set[str], *, rounds: int) -> Iterator[Finding]:
+    """Make a closed node with two cases, and look at them in turn."""
+    if not wanted & set(NAMES):
+        return
+    place = server.place("hiding")
+    cases = _filled(place)
+    with connect(place.url) as session:
+        schema.prepare(session, Path(place.folder))
+        secret = signed_in(session, "officer", Role.OFFICER, OFFICE)
+    with gate.reader(logins.url(place.url, Path(place.folder), logins.Reading.GATE)) as reader:
+        vault = Vault(Keyring.open(Path(place.folder)))
+        if "hidden-open" in wanted:
+            yield _compared("hidden-open", _opens(reader, secret, vault, cases), rounds, place)
+        if "hidden-search" in wanted:
+            with connect(place.url) as session:
+                schema.prepare(session, Path(place.folder))
+            yield _compared("hidden-search", _seeks(reader, secret), rounds, place)
+    server.drop(place)
+
+
+def _filled(place: Place) -> dict[bool, UUID]:
+    """Two cases with a person in each; in the first a restricted one too."""
+    recorded = msgspec.structs.replace(seizures(variety=1)[0], office=OFFICE)
+    entries = 0
+    with Ledger.open(place.url, node="XA", keys=Path(place.folder)) as ledger:
+
+        def do(record: UUID, command: Command) -> None:
+            nonlocal entries
+            entries += len(ledger.execute(record, command, BY).entries)
+
+        def person(name: str) -> UUID:
+            made = Ledger.new_id()
+            said = Statement(said=PersonName(full=name), kind=StatementKind.FACT, source="OFFICER")
+            do(made, RegisterPerson(statements=(said,)))
+            return made
+
+        cases = {True: Ledger.new_id(), False: Ledger.new_id()}
+        for case in cases.values():
+            do(case, recorded)
+            do(case, NameParty(party=Party(party=person(SEEN), role=PartyRole.DRIVER)))
+        hidden = person(HIDDEN)
+        do(cases[True], NameParty(party=Party(party=hidden, role=PartyRole.COURIER)))
+        do(hidden, RestrictPerson(grounds=RestrictionGrounds.UNDER_REVIEW))
+        elsewhere = Ledger.new_id()
+        do(elsewhere, msgspec.structs.replace(recorded, office=ELSEWHERE))
+        do(elsewhere, NameParty(party=Party(party=person(OTHERS), role=PartyRole.COURIER)))
+    followed(place, entries)
+    return cases
+
+
+def _plant(place: Place, leak: str) -> None:
+    """Let the gate take a little longer wherever it finds what is hidden."""
+    with connect(place.url) as session:
+        schema.prepare(session, Path(place.folder))  # without what was planted before
+        session.execute(leak.encode())
+
+
+def _opens(reader: Session, secret: str, vault: Vault, cases: dict[bool, UUID]) -> Look:
+    def look(with_hidden: bool) -> float:  # one of two
+        case = cases[with_hidden]
+        ticket = gate.ask(reader, secret, asked_as("seizure show", Role.OFFICER), [case], "x")
+        began = time.perf_counter()
+        assert len(gate.open_record(reader, ticket, vault, case)) == 2
+        return time.perf_counter() - began
+
+    return look
+
+
+def _seeks(reader: Session, secret: str) -> Look:
+    def look(with_hidden: bool) -> float:  # one of two
+        ticket = gate.ask(reader, secret, asked_as("search", Role.OFFICER), [], "x")
+        name = OTHERS if with_hidden else NOBODY
+        began = time.perf_counter()
+        assert not search(reader, kind="person", name=name, tables=GateTables(Role.OFFICER, ticket)).hits
+        return time.perf_counter() - began
+
+    return look
+
+
+def _compared(name: str, look: Look, rounds: int, place: Place) -> Finding:
+    """Compare, and then once more with a leak that is planted, which must show."""
+    medians: dict[bool, list[float]] = {True: [], False: []}
+    took: dict[bool, list[float]] = {True: [], False: []}
+    for number in range(rounds):
+        for side, times in _round(look, number).items():
+            took[side] += times
+            medians[side].append(statistics.median(times) * 1e6)
+    _plant(place, LEAKS[name])
+    shown = _welch(_round(look, rounds))
+    return finding(
+        name,
+        medians[True],
+        medians[False],
+        baseline_name="the same without what is hidden",
+        unit="us",
+        target="≤ 1.1",
+        note=f"Welch's t of {len(took[True]):,} looks each: {_welch(took):.1f}; beyond 4.5 it shows."
+        f" With a planted wait of {PLANTED_S * 1e3:.1f} ms: {shown:.1f} of {LOOKS} looks each",
+    )
+
+
+def _round(look: Look, number: int) -> dict[bool, list[float]]:
+    """Look at both, in an order that is drawn."""
+    turns = [True, False] * LOOKS
+    random.Random(number).shuffle(turns)
+    for turn in turns[:20]:
+        look(turn)
+    seen: dict[bool, list[float]] = {True: [], False: []}
+    for turn in turns:
+        seen[turn].append(look(turn))
+    return seen
+
+
+def _welch(took: dict[bool, list[float]]) -> float:
+    """Welch's t of both samples, without the slowest tenth of each, which are the machine's."""
+    one, other = (sorted(took[side])[: len(took[side]) * 9 // 10] for side in (True, False))
+    spread = statistics.variance(one) / len(one) + statistics.variance(other) / len(other)
+    return (statistics.fmean(one) - statistics.fmean(other)) / math.sqrt(spread)

@@ -10,6 +10,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from uuid import UUID
 
@@ -38,29 +39,19 @@ from ledger.vault import Vault
 from projections.search import search
 
 NAMES = ("hidden-open", "hidden-search")
-LOOKS = 400
-"""Looks at each of both in a round."""
+LOOKS, EVEN_LOOKS = 400, 100
+"""Looks at each of both in a round; fewer where each takes a whole step of time."""
 OFFICE, ELSEWHERE = AURIA.offices[0][0], AURIA.offices[1][0]
 HIDDEN, OTHERS, NOBODY, SEEN = "Zacarias Quintanilha", "Iracema Vasconcelos", "Bartolomeu Lavrador", "Gloria Moreira"
 PLANTED_S = 0.0005
-LEAKS = {
-    "hidden-open": f"""
-        ALTER FUNCTION gate.is_restricted(uuid) RENAME TO is_restricted_in_truth;
-        CREATE FUNCTION gate.is_restricted(record uuid) RETURNS boolean LANGUAGE plpgsql AS $$
-        BEGIN
-            IF gate.is_restricted_in_truth(record) THEN PERFORM pg_sleep({PLANTED_S}); RETURN true; END IF;
-            RETURN false;
-        END $$;
-    """,
-    "hidden-search": f"""
-        ALTER FUNCTION gate.level_of_case(gate.eyes, uuid) RENAME TO level_of_case_in_truth;
-        CREATE FUNCTION gate.level_of_case(eyes gate.eyes, record uuid) RETURNS integer LANGUAGE plpgsql AS $$
-        BEGIN
-            PERFORM pg_sleep({PLANTED_S}); RETURN gate.level_of_case_in_truth(eyes, record);
-        END $$;
-    """,
-}
-"""What takes a little longer where something is hidden: somebody who is restricted, a case of another office."""
+LEAK = f"""
+    ALTER FUNCTION gate.is_restricted(uuid) RENAME TO is_restricted_in_truth;
+    CREATE FUNCTION gate.is_restricted(record uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+    BEGIN
+        IF gate.is_restricted_in_truth(record) THEN PERFORM pg_sleep({PLANTED_S}); RETURN true; END IF;
+        RETURN false;
+    END $$;
+""".encode()
 Look = Callable[[bool], float]
 
 
@@ -76,11 +67,9 @@ def measure(server: Server, wanted: set[str], *, rounds: int) -> Iterator[Findin
     with gate.reader(logins.url(place.url, Path(place.folder), logins.Reading.GATE)) as reader:
         vault = Vault(Keyring.open(Path(place.folder)))
         if "hidden-open" in wanted:
-            yield _compared("hidden-open", _opens(reader, secret, vault, cases), rounds, place)
+            yield _opened(_opens(reader, secret, vault, cases), rounds, place)
         if "hidden-search" in wanted:
-            with connect(place.url) as session:
-                schema.prepare(session, Path(place.folder))
-            yield _compared("hidden-search", _seeks(reader, secret), rounds, place)
+            yield _evened(reader, secret, rounds)
     server.drop(place)
 
 
@@ -114,13 +103,6 @@ def _filled(place: Place) -> dict[bool, UUID]:
     return cases
 
 
-def _plant(place: Place, leak: str) -> None:
-    """Let the gate take a little longer wherever it finds what is hidden."""
-    with connect(place.url) as session:
-        schema.prepare(session, Path(place.folder))  # without what was planted before
-        session.execute(leak.encode())
-
-
 def _opens(reader: Session, secret: str, vault: Vault, cases: dict[bool, UUID]) -> Look:
     def look(with_hidden: bool) -> float:  # one of two
         case = cases[with_hidden]
@@ -132,27 +114,40 @@ def _opens(reader: Session, secret: str, vault: Vault, cases: dict[bool, UUID]) 
     return look
 
 
-def _seeks(reader: Session, secret: str) -> Look:
+def _seeks(reader: Session, secret: str, evenly: Callable[[], AbstractContextManager[None]]) -> Look:
     def look(with_hidden: bool) -> float:  # one of two
         ticket = gate.ask(reader, secret, asked_as("search", Role.OFFICER), [], "x")
         name = OTHERS if with_hidden else NOBODY
         began = time.perf_counter()
-        assert not search(reader, kind="person", name=name, tables=GateTables(Role.OFFICER, ticket)).hits
+        with evenly():
+            assert not search(reader, kind="person", name=name, tables=GateTables(Role.OFFICER, ticket)).hits
         return time.perf_counter() - began
 
     return look
 
 
-def _compared(name: str, look: Look, rounds: int, place: Place) -> Finding:
-    """Compare, and then once more with a leak that is planted, which must show."""
-    medians: dict[bool, list[float]] = {True: [], False: []}
-    took: dict[bool, list[float]] = {True: [], False: []}
-    for number in range(rounds):
-        for side, times in _round(look, number).items():
-            took[side] += times
-            medians[side].append(statistics.median(times) * 1e6)
-    _plant(place, LEAKS[name])
-    shown = _welch(_round(look, rounds))
+def _opened(look: Look, rounds: int, place: Place) -> Finding:
+    """Compare what is opened; then the gate takes longer wherever it finds somebody restricted, which must show."""
+    measured = [_round(look, number, LOOKS) for number in range(rounds)]
+    with connect(place.url) as session:
+        session.execute(LEAK)
+    shown = _welch(_round(look, rounds, LOOKS))
+    with connect(place.url) as session:
+        schema.prepare(session, Path(place.folder))  # what was planted goes
+    return _row("hidden-open", measured, f"With a planted wait of {PLANTED_S * 1e3:.1f} ms: {shown:.1f}")
+
+
+def _evened(reader: Session, secret: str, rounds: int) -> Finding:
+    """Compare searches in the even steps in which the node answers; without them it shows."""
+    measured = [_round(_seeks(reader, secret, gate.evenly), number, EVEN_LOOKS) for number in range(rounds)]
+    shown = _round(_seeks(reader, secret, nullcontext), rounds, LOOKS)
+    plain = " and ".join(f"{statistics.median(shown[side]) * 1e6:,.0f}" for side in (True, False))
+    return _row("hidden-search", measured, f"Without the even steps ({plain} us): {_welch(shown):.1f}")
+
+
+def _row(name: str, measured: list[dict[bool, list[float]]], control: str) -> Finding:
+    took = {side: [one for turn in measured for one in turn[side]] for side in (True, False)}
+    medians = {side: [statistics.median(turn[side]) * 1e6 for turn in measured] for side in (True, False)}
     return finding(
         name,
         medians[True],
@@ -160,14 +155,13 @@ def _compared(name: str, look: Look, rounds: int, place: Place) -> Finding:
         baseline_name="the same without what is hidden",
         unit="us",
         target="≤ 1.1",
-        note=f"Welch's t of {len(took[True]):,} looks each: {_welch(took):.1f}; beyond 4.5 it shows."
-        f" With a planted wait of {PLANTED_S * 1e3:.1f} ms: {shown:.1f} of {LOOKS} looks each",
+        note=f"Welch's t of {len(took[True]):,} looks each: {_welch(took):.1f}; beyond 4.5 it shows. {control}",
     )
 
 
-def _round(look: Look, number: int) -> dict[bool, list[float]]:
+def _round(look: Look, number: int, looks: int) -> dict[bool, list[float]]:
     """Look at both, in an order that is drawn."""
-    turns = [True, False] * LOOKS
+    turns = [True, False] * looks
     random.Random(number).shuffle(turns)
     for turn in turns[:20]:
         look(turn)

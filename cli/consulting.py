@@ -106,7 +106,7 @@ def opened_entries(record_id: UUID, consulting: Consulting, until: int | datetim
 
     settings = load()
     asked = consulting.asked(settings)
-    with gate.reader(reader_url(settings)) as session:
+    with gate.reader(reader_url(settings)) as session, gate.evenly():
         args = gate.words_of(record=record_id)
         ticket = gate.ask(session, _secret(), asked, [record_id], args)
         return gate.open_record(session, ticket, Vault(Keyring.open(settings.keys)), record_id, until)
@@ -159,7 +159,7 @@ def search_for(settings: "Settings", consulting: Consulting, told: dict[str, Any
     from projections.search import search
 
     asked = consulting.asked(settings)
-    with gate.reader(reader_url(settings)) as session:
+    with gate.reader(reader_url(settings)) as session, gate.evenly():
         ticket = gate.ask(session, _secret(), asked, [], gate.words_of(**told))
         with gate.answered():
             found = search(session, **told, tables=GateTables(asked.role, ticket))

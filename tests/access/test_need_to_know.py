@@ -212,3 +212,24 @@ def test_open_facts_under_a_tight_handling_code_are_seen_by_the_contact_point_al
 def test_the_gate_asks_the_role_and_not_the_caller_how_far_it_sees(closed: World) -> None:
     with closed.reader() as session, pytest.raises(gate.Withheld):
         gate.ask(session, closed.secrets["anna"], asked(role=Role.CONTACT_POINT), [], "x")
+
+
+def test_an_answer_takes_whole_steps_of_time_also_when_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock: list[float] = [0.0]
+    slept: list[float] = []
+    monkeypatch.setattr("access.gate.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("access.gate.time.sleep", slept.append)
+
+    def taken(seconds: float, error: Exception | None = None) -> float:
+        clock[0] = 100.0
+        try:
+            with gate.evenly():
+                clock[0] += seconds
+                if error is not None:
+                    raise error
+        except LookupError:
+            pass
+        return seconds + slept.pop()
+
+    assert [round(taken(seconds), 6) for seconds in (0.001, 0.0043, 0.049, 0.051)] == [0.05, 0.05, 0.05, 0.1]
+    assert round(taken(0.002, LookupError()), 6) == 0.05

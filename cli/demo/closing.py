@@ -15,7 +15,6 @@ import msgspec
 
 from cli.demo.node import Node
 from cli.demo.wares import AURIA
-from cli.output import Failure
 from ledger.sessions import connect
 
 CONFIRMED_WITHIN_S = 60.0
@@ -81,10 +80,7 @@ class Act:
 
     def told(self, who: str, *words: str) -> Any:  # noqa: ANN401  # whatever the verb prints as JSON
         """What a verb answers to a program."""
-        done = self._node.run("--json", *words, who=who)
-        if done.returncode:
-            raise Failure(f"{self._node.code}: `ncen {' '.join(words[:2])}` ended with {done.returncode}.")
-        return msgspec.json.decode(done.stdout)
+        return self._node.ncen(*words, who=who)
 
     def prints(self, who: str, *words: str) -> str:
         """What a verb prints for a person or a file."""

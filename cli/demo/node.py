@@ -40,13 +40,13 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         """Where its database is."""
         return database_url(self.settings)
 
-    def ncen(self, *words: str, user: str = "administrator-01") -> Any:  # noqa: ANN401  # whatever the verb prints as JSON
-        """Say `ncen WORDS --json` in this home and return what it printed.
+    def ncen(self, *words: str, user: str = "administrator-01", who: str | None = None) -> Any:  # noqa: ANN401  # whatever the verb prints as JSON
+        """Say `ncen WORDS --json` in this home, as `user` or as `who` is signed in, and return what it printed.
 
         Raises:
             Failure: the verb failed; the sentence is its own.
         """
-        done = self.run("--json", "--as", user, *words)
+        done = self.run("--json", *(("--as", user) if who is None else ()), *words, who=who)
         try:
             answer = msgspec.json.decode(done.stdout) if done.stdout.strip() else None
         except msgspec.DecodeError:

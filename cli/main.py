@@ -114,12 +114,11 @@ app.register_install_completion_command(group=NODE, help="Install the completion
 
 def _admit(tokens: Sequence[str]) -> None:
     """Find out who calls this verb and whether they may; a line that only asks for help calls none."""
-    from cli.signing import signing
-
-    signing.caller = None
     chain, apps, _ = app.parse_commands(tokens)
     before_end = tokens[: tokens.index("--")] if "--" in tokens else tokens
     if chain and not chain[0].startswith("-") and apps[-1].default_command and not HELP.intersection(before_end):
+        from cli.signing import signing
+
         signing.admit(" ".join(chain))
 
 
@@ -134,8 +133,17 @@ def _launch(
     output.manner.user = user
     if home is not None:
         os.environ["NCEN_HOME"] = str(home.expanduser().absolute())
-    _admit(tokens)
-    return app(tokens)
+    try:
+        _admit(tokens)
+        return app(tokens)
+    finally:
+        _forget()
+
+
+def _forget() -> None:
+    """Know nobody when a line has ended, whatever the process does next."""
+    if "cli.signing" in sys.modules:
+        sys.modules["cli.signing"].signing.caller = None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

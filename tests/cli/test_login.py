@@ -11,6 +11,7 @@ import pyotp
 import pytest
 
 from cli.output import ExitCode
+from cli.signing import signing
 from tests.cli.closed import PASSWORD, Closed, code_in
 from tests.cli.node import node
 
@@ -43,6 +44,14 @@ def test_the_first_user_is_an_administrator_and_closes_the_node(ncen: Closed) ->
         assert "ncen login" in ncen.fails(ExitCode.NOT_ALLOWED, *words)
     boss = ncen.enrolled("boss", code_in(told))
     assert boss.tells("whoami")["roles"] == ["administrator"]
+
+
+def test_who_called_is_forgotten_when_the_line_has_ended(ncen: Closed) -> None:
+    boss = ncen.begun()
+    boss.does("user", "list")
+    assert signing.caller is None
+    boss.fails(ExitCode.NOT_FOUND, "user", "show", "nobody")
+    assert signing.caller is None
 
 
 def test_there_is_no_default_password(ncen: Closed) -> None:

@@ -18,11 +18,12 @@ from cyclopts import Group, Parameter
 
 from cli import output
 from cli.consulting import require_sight
-from cli.output import Misused, NotFound
+from cli.output import Misused, NotAllowed, NotFound
 from cli.signing import require_command, signing
 from domain import forms
 from domain.attribution import Attribution, Purpose, Role
 from domain.event import Command
+from domain.refused import Refused
 
 if TYPE_CHECKING:
     from cli.settings import Settings
@@ -126,6 +127,8 @@ def act(  # noqa: PLR0913  # each says one thing about the act
         require_command(by.role, asked)
         if not prints_id:
             require_record(ledger, record_id)
+        elif ledger.entries(record_id):
+            _require_own(record_id)
         recorded = ledger.execute(record_id, asked, by, command_id=acting.command_id)
         position = _wait(ledger, settings, recorded, acting.wait)
     tell(recorded, position, prints_id=prints_id)
@@ -144,6 +147,18 @@ def require_record(ledger: "Ledger", record_id: UUID, kind: str | None = None) -
     if kind is not None and entries[0].kind != kind:
         raise NotFound(f"There is no {kind} with the id {record_id}: it is the id of a {entries[0].kind}.")
     return entries
+
+
+def _require_own(record_id: UUID) -> None:
+    """Refuse to add to a record that is there already, for a caller who does not see it whole.
+
+    Raises:
+        Refused: they do not; no more is said of it than that the id is of no use.
+    """
+    try:
+        require_sight(record_id, None)
+    except (NotFound, NotAllowed):
+        raise Refused(f"The id {record_id} cannot be used: leave --id out, and a new one is made.") from None
 
 
 def _wait(ledger: "Ledger", settings: "Settings", recorded: "Recorded", wait_s: float) -> int | None:

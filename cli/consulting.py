@@ -202,24 +202,36 @@ def require_sight(record_id: UUID, kind: str | None) -> None:
         raise NotAllowed("You see the open facts of this record only, and cannot change it or add to it.")
 
 
-def consult(record_ids: Sequence[UUID], purpose: Purpose) -> None:
-    """Log, before it is done, that the caller of a closed node opens these records, all of which they see whole.
+def consult(record_ids: Sequence[UUID], purpose: Purpose) -> "frozenset[int] | None":
+    """Log that the caller of a closed node opens these records, all of which they see whole; what the gate opens.
+
+    Gives the positions of the entries that the caller may see, since a record may tell of somebody who is restricted;
+    None on an open node, for all of them.
 
     Raises:
         NotFound: they do not see one of them.
         NotAllowed: they see open facts of one of them only.
     """
     if signing.caller is None:
-        return
+        return None
     from access import gate
     from cli.settings import load
+    from ledger.keyring import Keyring
+    from ledger.vault import Vault
 
     settings = load()
     for record_id in record_ids:
         require_sight(record_id, None)
     asked = Consulting(role=signing.acting, purpose=purpose).asked(settings)
+    vault = Vault(Keyring.open(settings.keys))
+    positions: set[int] = set()
     with gate.reader(reader_url(settings)) as session:
-        gate.ask(session, _secret(), asked, record_ids, gate.words_of(records=list(record_ids)))
+        args = gate.words_of(records=list(record_ids))
+        for record_id in record_ids:  # a ticket each: opening many may take longer than one is good for
+            ticket = gate.ask(session, _secret(), asked, [record_id], args)
+            opened = gate.open_record(session, ticket, vault, record_id)
+            positions.update(entry.position for entry in opened if entry.position is not None)
+    return frozenset(positions)
 
 
 def reader_url(settings: "Settings", *, of_log: bool = False) -> str:

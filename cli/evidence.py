@@ -41,13 +41,15 @@ def make(
     if not record_ids:
         raise output.Misused("Name at least one record: `ncen evidence make ID…`.")
     with proving() as (connection, prover, settings):
-        vault = None
+        vault = opens = None
         if opened:
             _require_disclosing(acting, settings)
-            consult(record_ids, acting.purpose or Purpose.PROSECUTION)
+            opens = consult(record_ids, acting.purpose or Purpose.PROSECUTION)
             vault = opening(connection, settings)
         signer, proven = proven_in(connection, prover, evidence.lines_of(connection, list(dict.fromkeys(record_ids))))
-        made = evidence.bundle(connection, proven, signer.keys, vault=vault, with_attribution=not without_attribution)
+        made = evidence.bundle(
+            connection, proven, signer.keys, vault=vault, opens=opens, with_attribution=not without_attribution
+        )
     raw = evidence.write(made)
     if file is None:
         sys.stdout.write(raw.decode())

@@ -117,17 +117,32 @@ def prove(connection: Session, lines: Sequence[StoredLine], signed: Sequence[Sig
     return Proven(chosen.head, note, tuple(held), tuple(proofs))
 
 
-def bundle(
-    connection: Session, proven: Proven, keys: NodeKeys, *, vault: Vault | None = None, with_attribution: bool = True
+def bundle(  # noqa: PLR0913  # each says one thing about the bundle
+    connection: Session,
+    proven: Proven,
+    keys: NodeKeys,
+    *,
+    vault: Vault | None = None,
+    opens: frozenset[int] | None = None,
+    with_attribution: bool = True,
 ) -> Bundle:
-    """Put proven entries into a bundle; with a `vault`, personal bodies can be opened by who reads it."""
+    """Put proven entries into a bundle; with a `vault`, personal bodies can be opened by who reads it.
+
+    `opens` are the positions of the entries that may be opened; None for all of them.
+    """
+
+    def vault_for(proof: Proof) -> Vault | None:
+        return vault if opens is None or proof.line.position in opens else None
+
     return Bundle(
         format=FORMAT,
         checkpoint=proven.note,
         key=keys.keys[0].public_key,
         successions=keys.notes,
         witnesses={one.witness: one.public_key for one in proven.cosignatures},
-        entries=tuple(_shown(connection, one, vault, with_attribution=with_attribution) for one in proven.proofs),
+        entries=tuple(
+            _shown(connection, one, vault_for(one), with_attribution=with_attribution) for one in proven.proofs
+        ),
     )
 
 

@@ -5,6 +5,7 @@ Two worlds are alike but for a record that somebody may not see; whatever they a
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -96,6 +97,33 @@ def test_what_is_sealed_for_a_restricted_person_never_leaves_the_database(closed
         )
     assert "seizure.party-named" in opened(closed, "anna", seizure)
     assert person not in closed.as_("anna").does("seizure", "show", seizure), "the second line still leaves it out"
+
+
+def test_nobody_writes_into_a_record_that_they_do_not_see(closed: World) -> None:
+    person = closed.as_("anna").does("person", "record", "--name", "Pablo Quintana", *WAIT).strip()
+    line = ("person", "record", "--id", person, "--name", "Xavier Ypsilon", *WAIT)
+    assert "cannot be used" in closed.as_("otto").fails(ExitCode.REFUSED, *line)
+    assert "Xavier" not in closed.as_("anna").does("person", "show", person)
+    closed.as_("anna").does(*line)
+    assert "Xavier" in closed.as_("anna").does("person", "show", person)
+
+
+def test_a_bundle_opens_no_entry_of_somebody_who_is_restricted_to_the_caller(closed: World, tmp_path: Path) -> None:
+    case, person = closed.case()
+    closed.as_("dora").does("person", "restrict", person, "--grounds", "under-review", *WAIT)
+
+    def bundled(user: str) -> str:
+        file = tmp_path / f"{user}.json"
+        closed.as_(user).does("evidence", "make", case, "--open", "--output", str(file))
+        return closed.as_(user).does("evidence", "check", str(file))
+
+    assert person not in bundled("sofia")
+    with closed.owner() as session:  # the control: where nobody counts as restricted, it is opened
+        session.execute(
+            "CREATE OR REPLACE FUNCTION gate.is_restricted(record uuid) RETURNS boolean"
+            " LANGUAGE sql STABLE AS 'SELECT false'"
+        )
+    assert person in bundled("sofia")
 
 
 def masked(text: str, ids: dict[str, str]) -> str:

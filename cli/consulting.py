@@ -187,19 +187,35 @@ def require_sight(record_id: UUID, kind: str | None) -> None:
         NotFound: they do not see it.
         NotAllowed: they see its open facts only.
     """
+    reached = _level(record_id)
+    if reached == 0:
+        raise NotFound(f"There is no {kind or 'record'} with the id {record_id}.")
+    if reached < ALL:
+        raise NotAllowed("You see the open facts of this record only, and cannot change it or add to it.")
+
+
+def require_known(*record_ids: UUID) -> None:
+    """Refuse to prove what is not there for the caller of a closed node, in the words for what is on no record.
+
+    Raises:
+        NotFound: they see nothing of one of them.
+    """
+    for record_id in record_ids:
+        if _level(record_id) == 0:
+            raise NotFound(f"The record {record_id} has no sealed entry.")
+
+
+def _level(record_id: UUID) -> int:
+    """How far the caller sees a record; all of it on an open node."""
     if signing.caller is None:
-        return
+        return ALL
     from access import gate
     from cli.settings import load
 
     settings = load()
     role = signing.acting or signing.role(settings.acting_role)
     with gate.reader(reader_url(settings)) as session:
-        reached = gate.level(session, _secret(), role, record_id)
-    if reached == 0:
-        raise NotFound(f"There is no {kind or 'record'} with the id {record_id}.")
-    if reached < ALL:
-        raise NotAllowed("You see the open facts of this record only, and cannot change it or add to it.")
+        return gate.level(session, _secret(), role, record_id)
 
 
 def consult(record_ids: Sequence[UUID], purpose: Purpose) -> "frozenset[int] | None":

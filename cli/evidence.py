@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 
 from cli import output
 from cli.acting import ACTING, Acting
-from cli.consulting import consult
+from cli.consulting import consult, require_known
 from cli.output import BadInput, ExitCode
 from cli.verify import opening, proving
 from domain.attribution import Purpose, Role
@@ -40,6 +40,7 @@ def make(
 
     if not record_ids:
         raise output.Misused("Name at least one record: `ncen evidence make ID…`.")
+    require_known(*record_ids)
     with proving() as (connection, prover, settings):
         vault = opens = None
         if opened:

@@ -34,8 +34,10 @@ def proof(record_id: UUID | None = None, /) -> None:
     """
     if record_id is None:
         raise Misused("Name a record: `ncen proof ID`.")
+    from cli.consulting import require_known
     from ledger.evidence import lines_of
 
+    require_known(record_id)
     with proving() as (connection, prover, _):
         _, proven = proven_in(connection, prover, lines_of(connection, [record_id]))
     from ledger.evidence import base64_of

@@ -126,6 +126,17 @@ def test_a_bundle_opens_no_entry_of_somebody_who_is_restricted_to_the_caller(clo
     assert person in bundled("sofia")
 
 
+def test_what_is_not_there_for_the_caller_is_not_proven_to_them(closed: World) -> None:
+    _, person = closed.case()
+    sofia, dora = closed.as_("sofia"), closed.as_("dora")
+    assert json.loads(sofia.does("proof", person, "--json"))["entries"]
+    dora.does("person", "restrict", person, "--grounds", "under-review", *WAIT)
+    for words in (("proof",), ("evidence", "make")):
+        told, absent = (sofia.fails(ExitCode.NOT_FOUND, *words, one) for one in (person, NOBODY))
+        assert told.replace(person, "ID") == absent.replace(NOBODY, "ID")
+        assert dora.does(*words, person)
+
+
 def masked(text: str, ids: dict[str, str]) -> str:
     """An answer without what differs between any two worlds: ids, ledger positions and times."""
     for known, name in ids.items():

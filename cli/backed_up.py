@@ -26,9 +26,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from cli.output import BadInput, Failure, NotFound, VerificationFailed
-from cli.processes import clean_environment, sync_folder, write_durably
+from cli.processes import clean_environment, write_durably
 from domain import forms
 from ledger import given_file
+from ledger.whole_file import flush_folder
 
 NOTE = "backup.json"
 BASE = "base"
@@ -274,4 +275,4 @@ def copy_durably(source: Path, target: Path) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    sync_folder(target.parent)
+    flush_folder(target.parent)

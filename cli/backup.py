@@ -22,9 +22,10 @@ from cli import archiving, backed_up
 from cli.backed_up import BASE, FRESH, NOTE, WAL, Note, Reached
 from cli.output import ExitCode, Failure, Misused, NotFound, Unreachable, show
 from cli.postgres import EmbeddedPostgres, major_of
-from cli.processes import locked, server_account, sync_folder, until
+from cli.processes import locked, server_account, until
 from cli.settings import Settings, load
 from cli.supervisor import DATABASE
+from ledger.whole_file import flush_folder
 
 if TYPE_CHECKING:
     from ledger.sessions import Session
@@ -161,7 +162,7 @@ def _archive(server: EmbeddedPostgres) -> Path:
     if not archive.is_dir():
         archive.mkdir(mode=0o700)
         server_account().give(archive)
-        sync_folder(server.place)
+        flush_folder(server.place)
     return archive
 
 
@@ -178,7 +179,7 @@ def _new(settings: Settings, server: EmbeddedPostgres, folder: Path, session: "S
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     fresh.rename(folder / BASE)
-    sync_folder(folder)
+    flush_folder(folder)
     if settings.file.exists():
         backed_up.copy_durably(settings.file, folder / settings.file.name)
     return _note_of(settings, session, folder / BASE, base)
@@ -282,4 +283,4 @@ def keep_keys(keys: Path, file: Path) -> None:
                     tar.addfile(told, io.BytesIO(raw))
             written.flush()
             os.fsync(written.fileno())
-        sync_folder(file.parent)
+        flush_folder(file.parent)

@@ -27,10 +27,10 @@ from cli.processes import (
     locked,
     own_place,
     server_account,
-    sync_folder,
     until,
     write_durably,
 )
+from ledger.whole_file import flush_folder
 
 ROLE = "ncen"
 PORT = 5432  # only a part of the socket's file name: nothing listens on TCP
@@ -260,7 +260,7 @@ class EmbeddedPostgres:
             if account.run([*command, *locale], log, wait_s=self._wait_s) == 0:
                 write_durably(fresh / "operator.conf", OPERATOR_CONF, account)
                 fresh.rename(place / "data")
-                sync_folder(place)
+                flush_folder(place)
                 return
         raise Unreachable(f"PostgreSQL could not be initialised; {log} tells why.")
 

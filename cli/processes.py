@@ -21,6 +21,7 @@ from typing import TypeAlias, TypedDict
 import psutil
 
 from cli.output import Failure, Unreachable
+from ledger.whole_file import write_whole
 
 Process: TypeAlias = psutil.Process
 SYSTEM_USER = "ncen"
@@ -304,21 +305,5 @@ def _elsewhere(folder: Path) -> Path:
 
 def write_durably(path: Path, text: str, account: Account | None = None) -> None:
     """Write a small file (0600, owned by `account`) so that it is whole or not there at all, also after a power cut."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        if account is not None and account.is_other:
-            os.fchown(file.fileno(), account.uid, account.gid)
-        os.fsync(file.fileno())
-    Path(name).rename(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make what was renamed in a folder last through a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    owner = (account.uid, account.gid) if account is not None and account.is_other else None
+    write_whole(path, text.encode(), owner)

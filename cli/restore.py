@@ -12,9 +12,10 @@ from pathlib import Path
 from cli import backed_up
 from cli.backed_up import Note
 from cli.output import ExitCode, Failure, Misused, show
-from cli.processes import locked, sync_folder, write_durably
+from cli.processes import locked, write_durably
 from cli.restoring import MARK, Restored, Restoring, Wish
 from cli.settings import Settings, load
+from ledger.whole_file import flush_folder
 
 BEGUN = ("keys", "checkpoints", "run", "log", "ncen.toml", "postgres", MARK)
 """What a home may hold already: keys that were put there, and what an interrupted restore has left."""
@@ -104,7 +105,7 @@ def bring_back(settings: Settings, wish: Wish) -> Restored:
         _settings_file(settings, wish.folder, note)
         done = Restoring(settings, note, wish).run()
         (settings.home / MARK).unlink()
-        sync_folder(settings.home)
+        flush_folder(settings.home)
         return done
 
 

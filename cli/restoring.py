@@ -17,9 +17,10 @@ from cli import archiving, backed_up
 from cli.backed_up import BASE, WAL, Note
 from cli.output import Failure, Unreachable, VerificationFailed
 from cli.postgres import EmbeddedPostgres
-from cli.processes import own_place, server_account, sync_folder, until, write_durably
+from cli.processes import own_place, server_account, until, write_durably
 from cli.settings import Settings
 from cli.supervisor import DATABASE
+from ledger.whole_file import flush_folder
 
 if TYPE_CHECKING:
     from ledger.checkpoints import Signed
@@ -147,7 +148,7 @@ class Restoring:
         fresh.chmod(0o700)
         fresh.rename(place / "data")
         write_durably(place / archiving.FETCH_NAME, archiving.FETCH_SCRIPT, account)
-        sync_folder(place)
+        flush_folder(place)
         return place
 
     def _fetch_segments(self, fetched: Path) -> None:
@@ -260,4 +261,4 @@ def _unpack(file: Path, keys: Path) -> None:
             written.write(raw)
             written.flush()
             os.fsync(written.fileno())
-        sync_folder(target.parent)
+        flush_folder(target.parent)

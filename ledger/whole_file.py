@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file in place of what is there."""
-    with _written_beside(path, content) as fresh:
+def write_whole(path: Path, content: bytes, owner: tuple[int, int] | None = None) -> None:
+    """Write a file in place of what is there; `owner` are the user and group to whom it is given."""
+    with _written_beside(path, content, owner) as fresh:
         fresh.replace(path)
     flush_folder(path.parent)
 
@@ -54,7 +54,7 @@ def flush_folder(path: Path) -> None:
 
 
 @contextmanager
-def _written_beside(path: Path, content: bytes) -> Iterator[Path]:
+def _written_beside(path: Path, content: bytes, owner: tuple[int, int] | None = None) -> Iterator[Path]:
     """A flushed file of this content beside a path, under a name of its own, which goes away at the end."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")  # 0600 by mkstemp
     fresh = Path(name)
@@ -62,6 +62,8 @@ def _written_beside(path: Path, content: bytes) -> Iterator[Path]:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
+            if owner is not None:
+                os.fchown(file.fileno(), *owner)
             os.fsync(file.fileno())
         yield fresh
     finally:

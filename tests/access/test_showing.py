@@ -11,7 +11,7 @@ from exchange import peers
 from exchange.peers import Identity
 from ledger.ledger import Reader
 from tests.access.test_need_to_know import masked
-from tests.access.world import HERE, WAIT, World
+from tests.access.world import WAIT, World
 from tests.cli.closed import Closed
 from tests.intake.conftest import REGISTER, ROWS, text_of
 
@@ -51,10 +51,7 @@ def test_explaining_and_previewing_leave_a_line_before_they_answer(closed: World
 def told(closed: World, asker: Closed, *, with_hidden: bool) -> list[tuple[int, str, str]]:
     """What a legal officer, who sees open facts alone, is told of a case with a hidden person in it, or without."""
     anna = closed.as_("anna")
-    goods = ("--goods", "section=tobacco,quantity=12 kg")
-    case = anna.does(
-        "seizure", "record", "--office", HERE, "--place", "CO", "--on", "2024-05-31", *goods, *WAIT
-    ).strip()
+    case = closed.seizure()
     hidden = NOBODY
     if with_hidden:
         hidden = anna.does("person", "record", "--name", "Pablo Quintana", *WAIT).strip()

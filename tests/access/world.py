@@ -75,15 +75,19 @@ class World:
             self.secrets[user], _ = callers.begin(session, user, datetime.now(UTC))
         return self.as_(user)
 
+    def seizure(self, by: str = "anna", *, office: str = HERE) -> str:
+        """The id of a seizure at an office in which nobody has a part."""
+        goods = ("--goods", "section=tobacco,quantity=12 kg")
+        where = ("--office", office, "--place", "CO", "--on", "2024-05-31")
+        return self.as_(by).does("seizure", "record", *where, *goods, *WAIT).strip()
+
     def case(
         self, by: str = "anna", *, office: str = HERE, name: str = "Pablo Quintana", words: str = ""
     ) -> tuple[str, str]:
         """A seizure at an office in which a person of this name has a part: the ids of both."""
         them = self.as_(by)
         person = them.does("person", "record", "--name", name, *WAIT).strip()
-        goods = ("--goods", "section=tobacco,quantity=12 kg")
-        where = ("--office", office, "--place", "CO", "--on", "2024-05-31")
-        seizure = them.does("seizure", "record", *where, *goods, *WAIT).strip()
+        seizure = self.seizure(by, office=office)
         them.does("seizure", "party", "add", seizure, f"{person}:courier", *WAIT)
         if words:
             them.does("seizure", "narrative", seizure, words, *WAIT)

@@ -13,11 +13,12 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from access import reports
-from ledger import log_tree, node_keys
+from ledger import log_loss, log_tree, node_keys
 from ledger.checkpoint import Head, NotCheckpoint
 from ledger.checkpoints import Signed
 from ledger.errors import Damaged, NotFound
 from ledger.keyring import Keyring
+from ledger.log_loss import LogLoss
 from ledger.log_tree import LogTree, Newest
 from ledger.merkle import Frontier
 from ledger.node_keys import NodeKeys
@@ -33,9 +34,9 @@ class LogProver:
     def __init__(self, node: str, keys: Path, folder: Path | None) -> None:
         """Use the keys of this folder; `folder` is where checkpoints are kept outside of PostgreSQL."""
         self.origin = log_tree.origin_of(node)
+        self.folder = folder
         self._node = node
         self._keys = keys
-        self._folder = folder
 
     @classmethod
     def open(cls, keys: Path, *, node: str, folder: Path | None) -> Self:
@@ -54,14 +55,25 @@ class LogProver:
         known = node_keys.known(keyring.folder, self._node, keyring.signing_key.public_key())
         return known, node_keys.signer(keyring.folder, known, keyring.signing_key)
 
+    def losses(self, known: NodeKeys) -> tuple[LogLoss, ...]:
+        """The losses that were acknowledged, oldest first.
+
+        Raises:
+            Unsafe: a statement of one does not hold.
+        """
+        return log_loss.known(self._keys, self.origin, known)
+
     def newest(self, session: Session) -> Newest:
         """The newest head that was signed, and what lies in the place of one."""
-        return log_tree.newest(session, self.origin, self.keys()[0], self._folder)
+        known, _ = self.keys()
+        return log_tree.newest(session, self.origin, known, self.folder, self.losses(known))
 
     def look(self, session: Session, *, everything: bool = False) -> tuple[str, ...]:
         """Recompute what came since the newest head (or everything), store what was found, and sign what fits."""
         known, key = self.keys()
-        found = log_tree.newest(session, self.origin, known, self._folder)
+        losses = self.losses(known)
+        log_tree.set_aside(session, self.origin, known, self.folder, losses)
+        found = log_tree.newest(session, self.origin, known, self.folder, losses)
         faults, head = list(found.faults), None
         try:
             edge = log_tree.grow(session)
@@ -76,9 +88,9 @@ class LogProver:
 
     def _sign(self, session: Session, head: Head, newest: Signed | None, key: Ed25519PrivateKey) -> None:
         if newest is not None and newest.head == head and _is_by(newest.note, self.origin, key):
-            log_tree.keep(self._folder, newest.note, head)
+            log_tree.keep(self.folder, newest.note, head)
         else:
-            log_tree.store(session, head, key, self._folder)
+            log_tree.store(session, head, key, self.folder)
 
 
 def misfits(session: Session, newest: Signed | None, *, everything: bool = False) -> list[str]:

@@ -1,7 +1,8 @@
 """`ncen loss …`: acknowledge that a part of the history was lost, so that the ledger goes on from what is left.
 
-It is said after a restore to an earlier position, by an administrator and with a reason. Nothing is hidden by it: what
-was signed stays beside the ledger, the faults stay on record, and peers cosign again only when they accept it.
+It is said after a restore to an earlier position, by an administrator and with a reason, and holds for the ledger and
+for the processing log that came back with it. Nothing is hidden by it: what was signed stays, the faults stay on
+record, and peers cosign again only when they accept it.
 """
 
 import base64
@@ -14,8 +15,10 @@ from cli.output import Misused, NotFound, VerificationFailed
 from cli.verify import proving
 
 if TYPE_CHECKING:
+    from access.log_prover import LogProver
     from cli.settings import Settings
     from ledger.loss import Acknowledged
+    from ledger.sessions import Session
 
 MOST_REASON = 400
 
@@ -38,27 +41,64 @@ def acknowledge(*, reason: Annotated[str, Parameter(help="Why it was lost, in a 
     with proving() as (connection, prover, settings):
         if prover is None:
             raise NotFound("This node has no keys yet: `ncen up` makes them.")
+        nothing = None
         try:
             loss.acknowledge(connection, prover, settings.keys, reason=said, by=_actor(settings))
         except NothingLost as error:
-            raise NotFound(str(error)) from None
+            nothing = str(error)
         except Conflict as error:
             raise VerificationFailed(str(error)) from None
+        if not _acknowledge_of_log(connection, settings, said) and nothing is not None:
+            raise NotFound(nothing)
     output.say("Copy the keys folder again. Each peer goes on when its administrator says `ncen peer accept-loss`.")
     list_()
+
+
+def _acknowledge_of_log(connection: "Session", settings: "Settings", reason: str) -> bool:
+    """Acknowledge that lines of the processing log were lost; False where none were, or none is kept."""
+    from access import log_losses
+    from ledger.errors import Conflict
+    from ledger.errors import NotFound as NothingLost
+
+    prover = _log_prover(connection, settings)
+    if prover is None:
+        return False
+    try:
+        log_losses.acknowledge(connection, prover, settings.keys, reason=reason, by=_actor(settings))
+    except NothingLost:
+        return False
+    except Conflict as error:
+        raise VerificationFailed(str(error)) from None
+    return True
+
+
+def _log_prover(connection: "Session", settings: "Settings") -> "LogProver | None":
+    """What signs the processing log's heads; None on an open node, which keeps no log."""
+    from access.log_prover import LogProver
+
+    if connection.execute("SELECT to_regclass('processing.tree_state')").fetchone() == (None,):
+        return None
+    return LogProver.open(settings.keys, node=settings.node, folder=settings.checkpoints)
 
 
 @app.command(name="list")
 def list_() -> None:
     """List the losses that were acknowledged: what was signed last, what was kept, why, by whom and when."""
+    from access import log_losses
     from ledger import loss
 
-    with proving() as (connection, prover, _):
+    with proving() as (connection, prover, settings):
         found = loss.listed(connection, None if prover is None else prover.keys)
-    rows = [(one.serial, one.kept_size, one.size, show.when(one.at), one.by, one.reason) for one in found]
-    columns = ("statement>", "kept to>", "signed to>", "acknowledged", "by", "reason")
+        log_prover = None if prover is None else _log_prover(connection, settings)
+        lines = [] if log_prover is None else log_losses.listed(connection, log_prover)
+    rows: list[tuple[object, ...]] = [
+        ("ledger", one.serial, one.kept_size, one.size, show.when(one.at), one.by, one.reason) for one in found
+    ]
+    rows += [("log", one.serial, one.kept, one.lost, show.when(one.at), one.by, one.reason) for one in lines]
+    columns = ("of", "statement>", "kept to>", "signed to>", "acknowledged", "by", "reason")
     output.show(
-        {"losses": [_data(one) for one in found]}, output.table("", columns, rows) if rows else "No loss is on record."
+        {"losses": [_data(one) for one in found], "processing_log": [show.plain(one) for one in lines]},
+        output.table("", columns, rows) if rows else "No loss is on record.",
     )
 
 

@@ -79,9 +79,9 @@ def list_() -> None:
 
 @app.command(name="accept-loss")
 def accept_loss(node: str, /) -> None:
-    """Accept that a peer has lost a part of its ledger, as its administrator has stated: we cosign again what follows.
+    """Accept that a peer has lost a part of its ledger or processing log, as its administrator has stated.
 
-    What we had cosigned beyond is kept. Without this, its ledger stays refused.
+    We cosign again what follows, and what we had cosigned beyond is kept. Without this, it stays refused.
 
     Args:
         node: The peer that has stated a loss.
@@ -89,22 +89,38 @@ def accept_loss(node: str, /) -> None:
     from datetime import UTC, datetime
 
     from cli.output import VerificationFailed
-    from exchange import losses, witness
+    from exchange import log_losses, losses, witness
     from exchange.cosigned import WITNESSED, Cosigned
     from ledger.errors import Conflict
+    from ledger.errors import NotFound as NothingLost
     from ledger.sessions import connect
 
     settings, url = prepared()
     kept = Cosigned(settings.checkpoints / WITNESSED)
     with connect(url) as connection:
         peer = _peer(connection, node)
-        try:
-            told = losses.accept(connection, peer, witness.keys_of(connection, peer), kept, datetime.now(UTC))
-        except Conflict as error:
-            raise VerificationFailed(str(error)) from None
+        told: dict[str, losses.Told] = {}
+        nothing: Exception | None = None
+        for tree, accept in (("position", losses.accept), ("line", log_losses.accept)):
+            try:
+                told[tree] = accept(connection, peer, witness.keys_of(connection, peer), kept, datetime.now(UTC))
+            except NothingLost as error:
+                nothing = nothing or error
+            except Conflict as error:
+                raise VerificationFailed(str(error)) from None
+    if not told:
+        raise NotFound(str(nothing))
+    data: dict[str, object] = {"node": peer.node, "statement": None, "kept": None, "lost": None, "processing_log": None}
+    for tree, one in told.items():
+        of_it = {"statement": one.serial, "kept": one.kept, "lost": one.lost}
+        data |= of_it if tree == "position" else {"processing_log": of_it}
     output.show(
-        {"node": peer.node, "statement": told.serial, "kept": told.kept, "lost": told.lost},
-        f"{peer.node} goes on from position {told.kept}: what it had signed up to position {told.lost} was lost.",
+        data,
+        *(
+            f"{peer.node} goes on from {tree} {one.kept}{' of its processing log' if tree == 'line' else ''}: "
+            f"what it had signed up to {tree} {one.lost} was lost."
+            for tree, one in told.items()
+        ),
     )
 
 

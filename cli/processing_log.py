@@ -25,6 +25,9 @@ from cli.settings import load
 from cli.signing import connected, signing
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from access.log_losses import Acknowledged
     from access.reports import Line
     from cli.settings import Settings
     from ledger.sessions import Session
@@ -34,6 +37,8 @@ app = App(name="log", help="Tell who saw whom and who did what, from the process
 Since = Annotated[date | None, Parameter(help="From this day on.")]
 Finding = Literal["justified", "not-justified", "needs-inquiry"]
 DAYS_SAMPLED = 30
+ANCHOR = "processing.anchor"
+"""The file in the node's home that says up to where the log was verified last."""
 
 
 @contextmanager
@@ -170,24 +175,29 @@ def verify() -> ExitCode:
     The log is compared with the head that was signed last, with its own head when it was last verified, both kept
     outside the database, and with what peers said. Ends with 6 when something does not fit.
     """
-    from access import log_prover
+    from access import log_losses, log_prover
     from access.reports import erased
     from access.reports import verify as recompute
 
     with _log(None) as (session, settings):
-        anchor = settings.home / "processing.anchor"
-        kept = json.loads(anchor.read_text(encoding="utf-8")) if anchor.exists() else None
-        verdict = recompute(session, (int(kept["number"]), str(kept["hash"])) if kept else None)
+        anchor = settings.home / ANCHOR
         prover = log_prover.LogProver.open(settings.keys, node=settings.node, folder=settings.checkpoints)
+        lost = log_losses.listed(session, prover)
+        verdict = recompute(session, _anchored(anchor, lost))
         newest, peers, months = prover.newest(session), log_prover.witnessed(session), erased(session)
         faults = [*newest.faults, *log_prover.misfits_of_tree(session, newest.signed)]
     faults += [one.problem for one in peers if one.problem is not None]
     is_sound = not verdict.gaps and not faults
     if is_sound:
-        write_durably(anchor, json.dumps({"number": verdict.last, "hash": verdict.hash}))
+        write_durably(anchor, json.dumps({"number": verdict.last, "hash": verdict.hash, "losses": len(lost)}))
     signed = newest.signed.size if newest.signed else 0
     lines = [f"Line {gap.number} {gap.what}." for gap in verdict.gaps] + faults
     told = [f"The month {one.month} was erased by {one.by}, up to line {one.last}." for one in months]
+    told += [
+        f"What was signed from line {one.kept} to {one.lost} was lost, as was acknowledged at {show.when(one.at)}"
+        f" by {one.by or 'somebody'}: {one.reason or 'the reason was lost too'}"
+        for one in lost
+    ]
     told += [f"Its head is signed up to line {signed}."] if signed else []
     told += [f"{one.witness} has witnessed it up to line {one.size}." for one in peers if one.problem is None]
     data = {
@@ -196,9 +206,20 @@ def verify() -> ExitCode:
         "signed": signed,
         "witnessed": [show.plain(one) for one in peers],
         "erased": [show.plain(one) for one in months],
+        "lost": [show.plain(one) for one in lost],
     }
     output.show(data, *(lines or [f"{verdict.lines} lines fit, up to {verdict.last}: {verdict.hash}"]), *told)
     return ExitCode.DONE if is_sound else ExitCode.NOT_VERIFIED
+
+
+def _anchored(file: "Path", lost: "list[Acknowledged]") -> tuple[int, str] | None:
+    """The line and hash up to which the log was verified last, unless that line was lost since, as was acknowledged."""
+    if not file.exists():
+        return None
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    number = int(kept["number"])
+    is_lost = any(number > one.kept for one in lost[int(kept.get("losses", 0)) :])
+    return None if is_lost else (number, str(kept["hash"]))
 
 
 @app.command

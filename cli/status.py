@@ -38,7 +38,9 @@ ORDER BY peer.node
 
 LOSSES = "SELECT serial, kept_size, size, acknowledged_at, reason FROM ledger.loss ORDER BY serial"
 PENDING = "SELECT origin, serial FROM exchange.peer_loss WHERE accepted_at IS NULL ORDER BY origin, serial"
-SHORT = re.compile(r"was signed for up to position|the history is not the one|it was cut off, or this is an older copy")
+SHORT = re.compile(
+    r"was signed (for )?up to (position|line)|the history is not the one|it was cut off, or this is an older copy"
+)
 """What a fault says when the ledger is shorter than it was signed for, or has grown from an older copy."""
 OLDER_COPY = (
     "The feed to {peer} is closed: {peer} has signed for lines that are not in this database, which is an older copy."
@@ -111,7 +113,7 @@ def _reached(settings: Settings) -> dict[str, Any]:
     from projections.positions import positions
 
     reached: dict[str, Any] = {"sealed": None, "proof": [], "projections": [], "feeds": []}
-    reached |= {"log": None, "losses": [], "peer_losses": []}
+    reached |= {"log": None, "losses": [], "log_losses": [], "peer_losses": []}
     try:
         with psycopg.connect(database_url(settings), connect_timeout=5, autocommit=True) as connection:
             row = connection.execute("SELECT size FROM ledger.seal_state").fetchone()
@@ -119,11 +121,13 @@ def _reached(settings: Settings) -> dict[str, Any]:
             checks = ("run", "checked_at", "size", "faults", "first_fault")
             reached["proof"] = [dict(zip(checks, row, strict=True)) for row in connection.execute(PROOF).fetchall()]
             reached["log"] = _log_lag(connection)
+            reached["log_losses"] = _log_losses(connection)
             names = ("peer", "role", "decided", "released", "receipted", "received", "stopped", "state", "older_copy")
             feeds = connection.execute(FEEDS).fetchall()
             losses = ("statement", "kept", "lost", "acknowledged_at", "reason")
             reached["losses"] = [dict(zip(losses, row, strict=True)) for row in connection.execute(LOSSES).fetchall()]
-            reached["peer_losses"] = [name.partition("/")[2] for name, _ in connection.execute(PENDING).fetchall()]
+            pending = [name.split("/")[1] for name, _ in connection.execute(PENDING).fetchall()]
+            reached["peer_losses"] = list(dict.fromkeys(pending))
             reached["feeds"] = [dict(zip(names, feed, strict=True)) for feed in feeds]
         reached["projections"] = [msgspec.to_builtins(position) for position in positions(database_url(settings))]
     except (psycopg.Error, Unreachable):
@@ -137,6 +141,20 @@ def _log_lag(connection: Any) -> dict[str, Any] | None:  # noqa: ANN401  # a ses
 
     found = lag(connection)
     return None if found is None else msgspec.to_builtins(found)
+
+
+def _log_losses(connection: Any) -> list[dict[str, Any]]:  # noqa: ANN401  # as above
+    """Return what of the processing log was lost, as was acknowledged; none on an open node."""
+    from ledger.log_loss import unsigned
+
+    if connection.execute("SELECT to_regclass('processing.loss')").fetchone() == (None,):
+        return []
+    rows = connection.execute("SELECT note, reason, acknowledged_at FROM processing.loss ORDER BY serial").fetchall()
+    told = [(unsigned(note), reason, at) for note, reason, at in rows]
+    return [
+        {"statement": one.serial, "kept": one.kept, "lost": one.lost, "acknowledged_at": at, "reason": reason}
+        for one, reason, at in told
+    ]
 
 
 def _health(facts: dict[str, Any]) -> ExitCode:
@@ -182,7 +200,9 @@ def _lines(facts: dict[str, Any]) -> list[object]:
         feeds = [(*(feed[name] for name in columns), _word_of(feed)) for feed in facts["feeds"]]
         lines.append(table("", ("peer", "decided to>", "released>", "receipted>", "received>", ""), feeds))
     lines += [OLDER_COPY.format(peer=feed["peer"]) for feed in facts["feeds"] if feed["older_copy"]]
-    lines += [f"{peer} has lost a part of its ledger: `ncen peer accept-loss {peer}`." for peer in facts["peer_losses"]]
+    lines += [
+        f"{peer} has lost a part of its history: `ncen peer accept-loss {peer}`." for peer in facts["peer_losses"]
+    ]
     return lines
 
 
@@ -212,9 +232,10 @@ def _of_proof(facts: dict[str, Any]) -> list[str]:
             f"{log['behind']} entries and {log['undisclosed']} released lines behind."
         )
     lines += [
-        f"What was signed from position {one['kept']} to {one['lost']} was lost, as was acknowledged at"
+        f"What was signed from {of} {one['kept']} to {one['lost']} was lost, as was acknowledged at"
         f" {one['acknowledged_at']:%Y-%m-%d %H:%M:%SZ}: {one['reason']}"
-        for one in facts["losses"]
+        for of, name in (("position", "losses"), ("line of the processing log", "log_losses"))
+        for one in facts[name]
     ]
     if any(check["faults"] and SHORT.search(check["first_fault"] or "") for check in facts["proof"]):
         lines.append("It was restored to an earlier position, or cut off: restore all, or `ncen loss acknowledge`.")

@@ -11,7 +11,7 @@ import msgspec
 
 from exchange.cosigned import Cosigned
 from exchange.peers import Peer
-from ledger import checkpoint, node_keys
+from ledger import checkpoint, log_tree, node_keys
 from ledger.checkpoint import Head, NotCheckpoint
 from ledger.errors import Conflict, NotFound
 from ledger.node_keys import NodeKeys, Succession, Why
@@ -28,6 +28,11 @@ _SET_ASIDE = """
     INSERT INTO exchange.witnessed_lost (origin, serial, size, root, note, line, cosigned_at)
     SELECT origin, %s, size, root, note, line, cosigned_at FROM exchange.witnessed WHERE origin = %s AND size > %s
 """
+_TOLD = """
+    SELECT origin, serial, note, told_at, accepted_at FROM exchange.peer_loss WHERE origin NOT LIKE %s
+    ORDER BY told_at, origin, serial
+"""
+_ACCEPT = "UPDATE exchange.peer_loss SET accepted_at = %s WHERE origin = %s AND serial = %s"
 _LAST = "SELECT size, root, note, line FROM exchange.witnessed WHERE origin = %s ORDER BY size DESC LIMIT 1"
 
 
@@ -49,6 +54,17 @@ def is_waiting(connection: Session, known: NodeKeys, note: str, at: datetime) ->
         return False
     connection.execute(_KEEP, [known.origin, told.serial, note, at])
     return True
+
+
+def with_waiting(connection: Session, known: NodeKeys) -> NodeKeys:
+    """The keys of a peer, with the succession that states a loss and waits for our administrator, if one does."""
+    row = connection.execute(_NEWEST, [known.origin]).fetchone()
+    if row is None or row[2] is not None:
+        return known
+    try:
+        return node_keys.chain(known.origin, known.keys[0].public_key, (*known.notes, str(row[1])))
+    except NotCheckpoint:
+        return known
 
 
 def is_loss(known: NodeKeys) -> bool:
@@ -87,7 +103,7 @@ def accept(connection: Session, peer: Peer, known: NodeKeys, kept: Cosigned | No
         serial, note, accepted_at = row
         if accepted_at is None:
             _take(connection, origin, known, str(note), at)
-    _keep_outside(connection, origin, kept)
+    keep_outside(connection, origin, kept)
     return next(one for one in told(connection) if (one.peer, one.serial) == (peer.node, serial))
 
 
@@ -99,18 +115,26 @@ def _take(connection: Session, origin: str, known: NodeKeys, note: str, at: date
     problem = _problem(connection, origin, stated)
     if problem is not None:
         raise Conflict(f"The statement does not fit what we have cosigned. {problem}")
-    connection.execute(_SET_ASIDE, [stated.serial, origin, stated.size])
-    connection.execute("DELETE FROM exchange.witnessed WHERE origin = %s AND size > %s", [origin, stated.size])
+    set_aside(connection, origin, stated.serial, stated.size)
     connection.execute(
         "INSERT INTO exchange.peer_succession (origin, serial, note) VALUES (%s, %s, %s)",
         [origin, stated.serial, note],
     )
-    connection.execute(
-        "UPDATE exchange.peer_loss SET accepted_at = %s WHERE origin = %s AND serial = %s", [at, origin, stated.serial]
-    )
+    accepted(connection, origin, stated.serial, at)
 
 
-def _keep_outside(connection: Session, origin: str, kept: Cosigned | None) -> None:
+def accepted(connection: Session, origin: str, serial: int, at: datetime) -> None:
+    """Note that our administrator has accepted a statement."""
+    connection.execute(_ACCEPT, [at, origin, serial])
+
+
+def set_aside(connection: Session, origin: str, serial: int, kept: int) -> None:
+    """Let what we cosigned of a tree beyond a size lie by itself, with the number of the statement."""
+    connection.execute(_SET_ASIDE, [serial, origin, kept])
+    connection.execute("DELETE FROM exchange.witnessed WHERE origin = %s AND size > %s", [origin, kept])
+
+
+def keep_outside(connection: Session, origin: str, kept: Cosigned | None) -> None:
     """Let the file outside of PostgreSQL go back with what we cosigned, where it is ahead of it."""
     row = connection.execute(_LAST, [origin]).fetchone()
     if kept is None:
@@ -124,9 +148,7 @@ def _keep_outside(connection: Session, origin: str, kept: Cosigned | None) -> No
 
 def told(connection: Session) -> list[Told]:
     """Return the losses that peers have stated, oldest first."""
-    rows = connection.execute(
-        "SELECT origin, serial, note, told_at, accepted_at FROM exchange.peer_loss ORDER BY told_at, origin, serial"
-    ).fetchall()
+    rows = connection.execute(_TOLD, [log_tree.origin_of("%")]).fetchall()
     return [_told(origin, note, told_at, accepted_at) for origin, _, note, told_at, accepted_at in rows]
 
 

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from exchange import losses
+from exchange import log_losses, losses
 from exchange.cosigned import Cosigned, NotKept
 from exchange.peers import Identity, Peer
 from ledger import checkpoint, log_tree, node_keys
@@ -29,6 +29,7 @@ MOST_BYTES = 32_768
 MOST_HASHES = 63
 COSIGNED, MALFORMED, NOT_SIGNED, CONFLICT, NOT_PROVEN = 200, 400, 403, 409, 422
 SUCCESSION = b"succession\n\n"
+LOG_LOSS = b"log-loss\n\n"
 _OLD = re.compile(r"old (0|[1-9][0-9]{0,15})")
 Last: TypeAlias = tuple[int, bytes, str]
 """The last that was cosigned of a tree: its size, its root, and the line of the cosignature."""
@@ -118,6 +119,8 @@ def judge(  # noqa: PLR0913, PLR0917  # who asks whom for what, when, and where 
     """
     if raw.startswith(SUCCESSION):
         return _follow(connection, peer, raw.removeprefix(SUCCESSION), at)
+    if raw.startswith(LOG_LOSS):
+        return _hear_of_loss(connection, peer, raw.removeprefix(LOG_LOSS), at)
     try:
         asked = read_request(raw)
     except NotAsked as error:
@@ -208,6 +211,26 @@ def _follow(connection: Session, peer: Peer, raw: bytes, at: datetime) -> Answer
     except (NotCheckpoint, UnicodeDecodeError):
         return Answer(NOT_SIGNED, "The succession does not follow upon the key of this node that we know.")
     return Answer(COSIGNED, "")
+
+
+def _hear_of_loss(connection: Session, peer: Peer, raw: bytes, at: datetime) -> Answer:
+    """Keep a statement that lines of the peer's processing log were lost, until our administrator accepts it."""
+    origin = log_tree.origin_of(peer.node)
+    if len(raw) > node_keys.MOST_NOTE_BYTES:
+        return Answer(MALFORMED, "This is too large for a statement of a loss.")
+    try:
+        note = raw.decode()
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCK % 2**31, origin])
+            if log_losses.is_accepted(connection, origin, note):
+                return Answer(COSIGNED, "")
+            known = losses.with_waiting(connection, keys_of(connection, peer))
+            told = log_losses.read(connection, origin, known, note)
+            if log_losses.is_waiting(connection, told, note, at):
+                return Answer(CONFLICT, losses.WAITS)
+            return _refused(connection, Answer(CONFLICT, ""), Head(origin, told.lost, b""), note, at)
+    except (NotCheckpoint, UnicodeDecodeError):
+        return Answer(NOT_SIGNED, "The statement of a loss does not follow upon what we know of this node.")
 
 
 def _problem(asked: Asked, head: Head, last: tuple[int, bytes, str]) -> Answer | None:

@@ -24,10 +24,12 @@ from exchange.cosigned import Cosigned
 from exchange.nkey import KeyedClient, meeting_key
 from exchange.peers import Identity, Peer
 from exchange.witness import CONFLICT, COSIGNED, Answer, Asked, NotAsked
-from ledger import checkpoint, checkpoints, log_tree, node_keys
+from ledger import checkpoint, checkpoints, log_tree
 from ledger.checkpoint import Head, NotCheckpoint
 from ledger.checkpoints import Cosignature
 from ledger.errors import NotFound
+from ledger.log_loss import statements
+from ledger.node_keys import successions
 from ledger.prover import note_of_witness, wait_for_witness
 from ledger.sessions import Session, Sessions
 from ledger.tree import Tree
@@ -45,19 +47,33 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     tree: Callable[[Session], Tree]
     store: Callable[[Session, int, Cosignature], None]
     note: Callable[[Session, str, int, str | None], None]
+    wait: Callable[[Session, str, str], None]
 
 
 def _note_of_log(session: Session, name: str, size: int, problem: str | None) -> None:
     log_tree.note(session, size, () if problem is None else (problem,), witness=name)
 
 
-LEDGER = Source(name="ledger", schema="ledger", tree=Tree, store=checkpoints.store_cosignature, note=note_of_witness)
+def _wait_of_log(session: Session, name: str, what: str) -> None:
+    if session.execute("SELECT to_regclass('processing.tree_state')").fetchone() != (None,):
+        log_tree.wait(session, log_tree.LogTree(session).size(), what, witness=name)
+
+
+LEDGER = Source(
+    name="ledger",
+    schema="ledger",
+    tree=Tree,
+    store=checkpoints.store_cosignature,
+    note=note_of_witness,
+    wait=wait_for_witness,
+)
 PROCESSING_LOG = Source(
     name="processing log",
     schema="processing",
     tree=log_tree.LogTree,
     store=log_tree.store_cosignature,
     note=_note_of_log,
+    wait=_wait_of_log,
 )
 _NEWEST = "SELECT size, note FROM {schema}.checkpoint ORDER BY size DESC, made_at DESC LIMIT 1"
 _COSIGNED = "SELECT coalesce(max(size), 0) FROM {schema}.cosignature WHERE witness = %s"
@@ -109,7 +125,7 @@ class Submitter:
         self._peer = peer
         self._tls = tls
         self._keys = keys
-        self._announced = 0
+        self._announced = {LEDGER.name: 0, PROCESSING_LOG.name: 0}
         self._sessions = Sessions(database_url, 1)
         self._name = checkpoint.ledger_of(peer.node)
 
@@ -134,9 +150,7 @@ class Submitter:
         self._sessions.close()
 
     async def _ask(self, client: KeyedClient) -> None:
-        if not await self._announce(client):
-            return
-        for source in (LEDGER, PROCESSING_LOG):
+        for source in await self._announce(client):
             await self._ask_of(client, source)
 
     async def _ask_of(self, client: KeyedClient, source: Source) -> None:
@@ -150,28 +164,38 @@ class Submitter:
             if old is None:
                 return
 
-    async def _announce(self, client: KeyedClient) -> bool:
-        """Lead the peer to the key that we sign with now, once for each connection and after each succession.
+    async def _announce(self, client: KeyedClient) -> tuple[Source, ...]:
+        """Lead the peer to the key that we sign with now, and tell it what was lost; once for each connection.
 
-        False while a loss that we have acknowledged waits for the peer's administrator: nothing is asked then.
+        Returns the trees that may be asked about: not one of which a loss that we have acknowledged waits for the
+        peer's administrator, and none while one of the ledger does.
         """
-        notes = () if self._keys is None else await asyncio.to_thread(node_keys.successions, self._keys)
-        for note in notes[self._announced :]:
-            raw = witness.SUCCESSION + note.encode()
+        if self._keys is None:
+            return LEDGER, PROCESSING_LOG
+        told = [witness.SUCCESSION + note.encode() for note in await asyncio.to_thread(successions, self._keys)]
+        lost = [witness.LOG_LOSS + note.encode() for note in await asyncio.to_thread(statements, self._keys)]
+        is_led = await self._tell(client, told, LEDGER)
+        is_told = await self._tell(client, lost, PROCESSING_LOG)
+        return ((LEDGER,) if is_led else ()) + ((PROCESSING_LOG,) if is_led and is_told else ())
+
+    async def _tell(self, client: KeyedClient, told: list[bytes], source: Source) -> bool:
+        """Tell the peer what it has not heard on this connection; False where it waits for its administrator."""
+        for raw in told[self._announced[source.name] :]:
             answered = await client.request(witness_of(self._own.node), raw, timeout=ANSWER_S)
             if answered.data == WAITING.encode():
-                await asyncio.to_thread(self._wait)
+                await asyncio.to_thread(self._wait, source)
                 return False
             if not answered.data.startswith(b"200\n"):
-                log.error("witness.succession-refused", peer=self._peer.node)
+                log.error("witness.statement-refused", peer=self._peer.node, tree=source.name)
                 return True
-            self._announced += 1
+            self._announced[source.name] += 1
         return True
 
-    def _wait(self) -> None:
-        """Say that the peer has not accepted our loss yet: no fault of the ledger, and told until it has."""
+    def _wait(self, source: Source) -> None:
+        """Say that the peer has not accepted our loss yet: no fault of ours, and told until it has."""
+        what = f"waits until {self._peer.node} has accepted our loss."
         with self._sessions.session() as connection:
-            wait_for_witness(connection, self._name, f"waits until {self._peer.node} has accepted our loss.")
+            source.wait(connection, self._name, what)
 
     def due(self, old: int | None = None, source: Source = LEDGER) -> Due | None:
         """Return our newest checkpoint with a proof from the size that the peer has cosigned, None when it has that."""

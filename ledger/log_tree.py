@@ -10,11 +10,12 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from ledger import checkpoint, checkpoints
+from ledger import checkpoint, checkpoints, log_loss
 from ledger.checkpoint import Head, NotCheckpoint
 from ledger.checkpoints import Cosignature, Signed
 from ledger.errors import Damaged
 from ledger.leaf import leaf_hash
+from ledger.log_loss import LogLoss
 from ledger.merkle import Frontier
 from ledger.node_keys import NodeKeys
 from ledger.sessions import Session
@@ -22,6 +23,8 @@ from ledger.tree import Tree
 
 FOLDER = "processing-log"
 """Where in the folder of checkpoints the newest head lies."""
+ASIDE = "lost-"
+"""With what the name of a file begins whose head is of a history that was lost."""
 AT_ONCE = 5_000
 
 TABLES = """
@@ -41,6 +44,14 @@ CREATE TABLE IF NOT EXISTS processing.cosignature (
     size bigint NOT NULL, witness text NOT NULL, public_key bytea NOT NULL, line text NOT NULL,
     cosigned_at timestamptz NOT NULL, PRIMARY KEY (size, witness)
 );
+CREATE TABLE IF NOT EXISTS processing.loss (
+    serial integer PRIMARY KEY, note text NOT NULL, reason text NOT NULL, acknowledged_by text NOT NULL,
+    acknowledged_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE IF NOT EXISTS processing.lost_checkpoint (
+    serial integer NOT NULL, size bigint NOT NULL, public_key bytea NOT NULL, note text NOT NULL,
+    made_at timestamptz NOT NULL, cosigned text NOT NULL, PRIMARY KEY (serial, size, public_key)
+);
 CREATE OR REPLACE VIEW processing.standing AS
     SELECT run, checked_at, size, faults, first_fault FROM ledger.proof_state WHERE run LIKE 'processing log%';
 """
@@ -52,6 +63,13 @@ _STATE = """
     VALUES (%s, clock_timestamp(), %s, %s, %s)
     ON CONFLICT (run) DO UPDATE SET checked_at = excluded.checked_at, size = excluded.size, faults = excluded.faults,
         first_fault = excluded.first_fault
+"""
+_LOST = """
+    INSERT INTO processing.lost_checkpoint
+    SELECT %s, size, public_key, note, made_at, coalesce((SELECT string_agg(line, '' ORDER BY witness)
+        FROM processing.cosignature o WHERE o.size = c.size), '')
+    FROM processing.checkpoint c WHERE (size, public_key) IN (SELECT * FROM unnest(%s::bigint[], %s::bytea[]))
+    ON CONFLICT DO NOTHING
 """
 _COSIGN = "INSERT INTO processing.cosignature VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
 
@@ -121,20 +139,73 @@ class Newest(msgspec.Struct, frozen=True):
     faults: tuple[str, ...]
 
 
-def newest(session: Session, origin: str, keys: NodeKeys, folder: Path | None) -> Newest:
-    """Return the newest head that is kept, in PostgreSQL or outside of it."""
+def newest(
+    session: Session, origin: str, keys: NodeKeys, folder: Path | None, losses: tuple[LogLoss, ...] = ()
+) -> Newest:
+    """Return the newest head that is kept, in PostgreSQL or outside of it; of a history that was lost none counts."""
     row = session.execute("SELECT note FROM processing.checkpoint ORDER BY size DESC, made_at DESC LIMIT 1").fetchone()
     told = [(row[0], "the database")] if row else []
-    path = None if folder is None else folder / FOLDER / checkpoints.NEWEST
-    if path is not None and path.exists():
-        told.append((path.read_bytes()[: checkpoints.MOST_FILE_BYTES + 1].decode(errors="replace"), str(path)))
+    told += [(text, str(path)) for path, text in _files(folder) if path.name == checkpoints.NEWEST]
+    found, faults = _holding(told, origin, keys, losses)
+    return Newest(max(found, key=lambda one: one.size, default=None), tuple(faults))
+
+
+def heads(
+    session: Session, origin: str, keys: NodeKeys, folder: Path | None, losses: tuple[LogLoss, ...] = ()
+) -> list[Signed]:
+    """Return all heads that are kept and hold, smallest first."""
+    rows = session.execute("SELECT note FROM processing.checkpoint ORDER BY size").fetchall()
+    told = [(text, "the database") for (text,) in rows] + [(text, str(path)) for path, text in _files(folder)]
+    return sorted(_holding(told, origin, keys, losses)[0], key=lambda one: one.size)
+
+
+def _holding(
+    told: list[tuple[str, str]], origin: str, keys: NodeKeys, losses: tuple[LogLoss, ...]
+) -> tuple[list[Signed], list[str]]:
     found, faults = list[Signed](), list[str]()
     for text, place in told:
+        if losses and log_loss.is_lost(text, origin, keys, losses) is not None:
+            continue
         try:
             found.append(Signed(read(text, origin, keys), text, place))
         except NotCheckpoint as error:
             faults.append(f"The head of the processing log that is kept in {place} does not hold: {error}")
-    return Newest(max(found, key=lambda one: one.size, default=None), tuple(faults))
+    return found, faults
+
+
+def _files(folder: Path | None) -> list[tuple[Path, str]]:
+    """Heads that lie outside of PostgreSQL, but for those that were set aside."""
+    paths = [] if folder is None else sorted((folder / FOLDER).glob("*.note"))
+    kept = [path for path in paths if not path.name.startswith(ASIDE)]
+    return [(path, path.read_bytes()[: checkpoints.MOST_FILE_BYTES + 1].decode(errors="replace")) for path in kept]
+
+
+def set_aside(session: Session, origin: str, keys: NodeKeys, folder: Path | None, losses: tuple[LogLoss, ...]) -> None:
+    """Let the heads of a history that was lost, and what peers cosigned of them, lie by themselves.
+
+    They keep their content, with the number of the statement by which the loss was acknowledged. To be repeated at
+    will.
+    """
+    if not losses:
+        return
+    with session.transaction():
+        rows = session.execute("SELECT size, public_key, note FROM processing.checkpoint ORDER BY size").fetchall()
+        for told in losses:
+            lost = [row for row in rows if log_loss.is_lost(row[2], origin, keys, (told,)) is not None]
+            if not lost:
+                continue
+            sizes, public_keys = [row[0] for row in lost], [row[1] for row in lost]
+            session.execute(_LOST, [told.serial, sizes, public_keys])
+            session.execute(
+                "DELETE FROM processing.checkpoint WHERE (size, public_key) IN"
+                " (SELECT * FROM unnest(%s::bigint[], %s::bytea[]))",
+                [sizes, public_keys],
+            )
+            session.execute("DELETE FROM processing.cosignature WHERE size = ANY(%s)", [sizes])
+    for path, text in _files(folder):
+        serial = log_loss.is_lost(text, origin, keys, losses)
+        if serial is not None:
+            path.replace(path.with_name(f"{ASIDE}{serial}-{path.name}"))
 
 
 def store(session: Session, head: Head, key: Ed25519PrivateKey, folder: Path | None) -> str:
@@ -163,3 +234,8 @@ def note(session: Session, size: int, faults: tuple[str, ...], *, witness: str |
     """Store how the log stands: by our own look, or what a witness said of its head."""
     run = RUN if witness is None else f"{RUN}, witness {witness}"
     session.execute(_STATE, [run, size, len(faults), faults[0] if faults else None])
+
+
+def wait(session: Session, size: int, what: str, *, witness: str) -> None:
+    """Store what a witness waits for before it cosigns the log again: it is shown, and is no fault."""
+    session.execute(_STATE, [f"{RUN}, witness {witness}", size, 0, what])

@@ -232,9 +232,9 @@ def _of_proof(facts: dict[str, Any]) -> list[str]:
             f"{log['behind']} entries and {log['undisclosed']} released lines behind."
         )
     lines += [
-        f"What was signed from {of} {one['kept']} to {one['lost']} was lost, as was acknowledged at"
+        f"What was signed from {of} {one['kept']} to {one['lost']}{where} was lost, as was acknowledged at"
         f" {one['acknowledged_at']:%Y-%m-%d %H:%M:%SZ}: {one['reason']}"
-        for of, name in (("position", "losses"), ("line of the processing log", "log_losses"))
+        for of, where, name in (("position", "", "losses"), ("line", " of the processing log", "log_losses"))
         for one in facts[name]
     ]
     if any(check["faults"] and SHORT.search(check["first_fault"] or "") for check in facts["proof"]):

@@ -35,9 +35,14 @@ from ledger.prover import Prover
 from ledger.sealer import seal_once
 from ledger.sessions import connect
 from ledger.verify import verify
+from projections import positions
+from projections.asking import NotReady
+from projections.positions import wait_for
+from projections.search import search
 from soak.place import folder
 from tests.ledger.samples import OFFICER, seizure
 from tests.ledger.test_erasure import CUSTODIAN, person, readable
+from tests.projections.conftest import Node as ReadSide
 
 SMALL = {"shared_buffers": "'32MB'", "max_wal_size": "'128MB'", "min_wal_size": "'32MB'"}
 NODE = "XA"
@@ -91,6 +96,16 @@ def running(settings: Settings) -> Iterator[EmbeddedPostgres]:
         server.stop()
 
 
+@contextmanager
+def reading(url: str, settings: Settings) -> Iterator[ReadSide]:
+    """The node's read side."""
+    made = ReadSide(url, settings.keys, NODE)
+    try:
+        yield made
+    finally:
+        made.ledger.close()
+
+
 def recorded(settings: Settings) -> set[UUID]:
     with running(settings) as server, connect(server.dsn("ncen")) as session:
         return {row[0] for row in session.execute("SELECT DISTINCT record_id FROM ledger.entry")}
@@ -117,6 +132,8 @@ def backed_up_twice(homes: Path) -> Iterator[Kept]:
         made.before.add(made.person)
         seal_once(session)
         assert Prover.open(settings.keys, node=NODE, folder=settings.checkpoints).look(session).is_sound
+        with reading(url, settings) as read_side:
+            read_side.project()
         stop = threading.Event()
         meanwhile: list[UUID] = []
 
@@ -167,6 +184,24 @@ def test_everything_acknowledged_before_a_backup_comes_back_and_goes_on(kept: Ke
         assert (verdict.faults, verdict.entries) == ((), done.entries + 14)
     assert not (home.home / MARK).exists()
     assert home.file.read_text().splitlines()[0] == f'node = "{NODE}"'
+
+
+def test_the_read_side_does_not_come_back_with_a_restore_and_is_built_from_the_ledger(kept: Kept) -> None:
+    """No copy of the data files or the log holds its rows; until it is built nobody is told that nothing was found."""
+    home, _ = kept.restore()
+    with running(home) as server, reading(server.dsn("ncen"), home) as node:
+        assert positions.positions(node.database_url) == []
+        assert not any(node.dump().values())
+        with connect(node.database_url) as session, pytest.raises(NotReady):
+            search(session, kind="person", name="Xaverius Quackenbosch")
+        with node.projector():
+            assert wait_for(node.database_url, node.seal(), 60.0)
+        with connect(node.database_url) as session:
+            [hit] = search(session, kind="person", name="Xaverius Quackenbosch").hits
+        assert hit.record_id == kept.person
+        told = node.dump()
+        node.rebuild()
+        assert node.dump() == told
 
 
 def test_a_restore_stops_at_the_position_and_at_the_moment_it_is_asked_for(kept: Kept) -> None:

@@ -26,7 +26,8 @@ FEEDS = """
 SELECT peer.node, peer.role, coalesce(feed.position, 0), coalesce(feed.number, 0),
        coalesce((SELECT max(size) FROM exchange.receipt WHERE receipt.peer = peer.node), 0),
        coalesce(inbox_feed.number, 0), inbox_feed.stopped IS NOT NULL, peer.state,
-       coalesce((SELECT NOT starts_with(r.note, coalesce(o.checkpoint, '?')) FROM exchange.receipt r
+       coalesce((SELECT split_part(r.note, E'\n\n', 1) <> split_part(coalesce(o.checkpoint, '?'), E'\n\n', 1)
+                 FROM exchange.receipt r
                  LEFT JOIN exchange.feed_out o ON o.peer = r.peer AND o.number = r.size
                  WHERE r.peer = peer.node ORDER BY r.size DESC LIMIT 1), false)
 FROM exchange.peer

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from exchange import checkpoint, peers
+from exchange import checkpoint, peers, renewing
 from exchange.envelope import Core, Malformed, decode_core
 from exchange.peers import Identity, Peer, Role
 from ledger.errors import NotFound
@@ -65,13 +65,7 @@ def _receipts(connection: Session, own: Identity, peer: Peer) -> Signed:
     rows = connection.execute("SELECT size, note FROM exchange.receipt WHERE peer = %s", [peer.node])
     for size, note in rows:
         try:
-            head, _ = checkpoint.read_receipt(
-                note,
-                origin=own.node,
-                origin_key=own.signing_key.public_key(),
-                recipient=peer.node,
-                recipient_key=peer.signing_key,
-            )
+            head, _ = renewing.read_receipt(note, own, peer, is_kept=True)
             signed[size] = (head, "")
         except Malformed as error:
             signed[size] = (None, str(error))

@@ -266,7 +266,7 @@ def _tells_of(raw: bytes, boxed: bytes, own: Identity, subjects: Collection[UUID
     core = envelope.decode_core(raw, Core)
     if not isinstance(core, Core) or core.record_id in subjects:
         return isinstance(core, Core)
-    key = box.unbox(boxed, own.box_key, recipient=core.recipient, header=core.header)
+    key = box.unbox_by_any(boxed, own.box_keys, recipient=core.recipient, header=core.header)
     try:
         event = records.read(core.name, open_with_entry_key(key or b"", core.header, core.body))
     except (ValueError, KeyError, msgspec.MsgspecError):

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from ledger import checkpoint, note
+from ledger import card_keys, checkpoint, note
 from ledger.checkpoint import Head, NotCheckpoint
 from ledger.errors import Conflict, Unsafe
 from ledger.whole_file import alone_in, write_whole
@@ -264,6 +264,8 @@ def signer(folder: Path, keys: NodeKeys, identity: Ed25519PrivateKey) -> Ed25519
     key = Ed25519PrivateKey.from_private_bytes(path.read_bytes())
     if key.public_key().public_bytes_raw() != keys.keys[-1].public_key:
         raise Unsafe(f"{path} is not the key that the successions in {folder} lead to.")
+    for serial in range(1, len(keys.notes)):  # what a crash has left of keys that were replaced
+        card_keys.destroy(folder / f"ledger-{serial}.key")
     return key
 
 
@@ -303,7 +305,7 @@ def _replace(  # noqa: PLR0913  # as `replace`
     once = note.sign(told.text, keys.origin, old)
     signed = once + note.sign(told.text, keys.origin, new).removeprefix(f"{told.text}\n")
     write_whole(folder / f"succession-{serial}.note", signed.encode())  # from here on the new one counts
-    (folder / f"ledger-{serial - 1}.key").unlink(missing_ok=True)
+    card_keys.destroy(folder / f"ledger-{serial - 1}.key")
     return chain(keys.origin, keys.keys[0].public_key, (*keys.notes, signed))
 
 

@@ -39,6 +39,7 @@ ORDER BY peer.node
 
 LOSSES = "SELECT serial, kept_size, size, acknowledged_at, reason FROM ledger.loss ORDER BY serial"
 PENDING = "SELECT origin, serial FROM exchange.peer_loss WHERE accepted_at IS NULL ORDER BY origin, serial"
+HELD = "SELECT node, held FROM exchange.peer WHERE held IS NOT NULL ORDER BY node"
 SHORT = re.compile(r"was signed for up to position|the history is not the one|it was cut off, or this is an older copy")
 """What a fault says when the ledger is shorter than it was signed for, or has grown from an older copy."""
 OLDER_COPY = (
@@ -109,10 +110,12 @@ def _reached(settings: Settings) -> dict[str, Any]:
     """Return how far ledger, projections and feeds have come; nothing of them when PostgreSQL does not answer."""
     import psycopg
 
+    from exchange import renewing
+    from ledger import card_keys
     from projections.positions import positions
 
     reached: dict[str, Any] = {"sealed": None, "proof": [], "projections": [], "feeds": []}
-    reached |= {"log": None, "losses": [], "peer_losses": []}
+    reached |= {"log": None, "losses": [], "peer_losses": [], "held": {}, "waiting_for_cards": []}
     try:
         with psycopg.connect(database_url(settings), connect_timeout=5, autocommit=True) as connection:
             row = connection.execute("SELECT size FROM ledger.seal_state").fetchone()
@@ -126,6 +129,8 @@ def _reached(settings: Settings) -> dict[str, Any]:
             reached["losses"] = [dict(zip(losses, row, strict=True)) for row in connection.execute(LOSSES).fetchall()]
             reached["peer_losses"] = [name.partition("/")[2] for name, _ in connection.execute(PENDING).fetchall()]
             reached["feeds"] = [dict(zip(names, feed, strict=True)) for feed in feeds]
+            reached["held"] = dict(connection.execute(HELD).fetchall())
+            reached["waiting_for_cards"] = renewing.waiting(connection, card_keys.edition(settings.keys))
         reached["projections"] = [msgspec.to_builtins(position) for position in positions(database_url(settings))]
     except (psycopg.Error, Unreachable):
         pass
@@ -184,7 +189,16 @@ def _lines(facts: dict[str, Any]) -> list[object]:
         lines.append(table("", ("peer", "decided to>", "released>", "receipted>", "received>", ""), feeds))
     lines += [OLDER_COPY.format(peer=feed["peer"]) for feed in facts["feeds"] if feed["older_copy"]]
     lines += [f"{peer} has lost a part of its ledger: `ncen peer accept-loss {peer}`." for peer in facts["peer_losses"]]
-    return lines
+    return lines + _of_cards(facts)
+
+
+def _of_cards(facts: dict[str, Any]) -> list[object]:
+    """Who is held until a person decides, and which feeds wait because a key was replaced."""
+    from exchange.renewing import WAITS
+    from exchange.successors import SENTENCES, Held
+
+    lines: list[object] = [f"HELD: {node} {SENTENCES[Held(why)]}" for node, why in facts["held"].items()]
+    return lines + [WAITS.format(peer=peer) for peer in facts["waiting_for_cards"]]
 
 
 def _word_of(feed: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ keeps its old box keys until each sender has told that nothing more will come th
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -15,19 +16,55 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from exchange import box, checkpoint, envelope, peers
 from exchange.envelope import Core, Held, Malformed
 from exchange.peers import Identity, Peer, Role, State
-from ledger import note
-from ledger.card_keys import CardKey
+from ledger import card_keys, node_keys, note
+from ledger.card_keys import CardKey, CardKeys, Kind, Why
 from ledger.checkpoint import NotCheckpoint, ledger_of, read_cosignature
 from ledger.checkpoint import cosignature as cosigned
+from ledger.keyring import Keyring
 from ledger.sessions import Session
 
 EDITION = 2**32
 """Streams of another edition of our card are of another generation."""
+WAITS = (
+    "We have not met {peer} under the newest cards: the feeds wait until each has added the other's"
+    " (`ncen peer card`, `ncen peer add`)."
+)
 STILL_SIGNED = timedelta(minutes=10)
 """How long after its end a former key may still have signed, in a process that had not noticed yet."""
 _QUARANTINED = """
     SELECT core, boxed_key FROM exchange.inbox WHERE outcome = 'quarantined' AND boxed_key IS NOT NULL AND origin = %s
 """
+
+
+# ---------------------------------------------------------------- the replacement
+
+
+def replace(keys: Path, node: str, kind: Kind, why: Why, *, size: int) -> CardKeys:
+    """Replace a key of our card; `size` is how many entries the ledger has.
+
+    While the ledger's checkpoints are still signed with the identity, a key of their own follows upon it first: so
+    what the old identity signed stays verifiable, and the new one signs no checkpoint. To be repeated at will after a
+    crash: what was stated is not stated again.
+
+    Raises:
+        Conflict: the card has no room for another statement, or the key was replaced meanwhile.
+        Unsafe: the keys folder is not safe, or does not hold.
+    """
+    keyring = Keyring.open(keys)
+    if kind is Kind.IDENTITY:
+        known = node_keys.known(keys, node, keyring.first_identity)
+        if not known.notes:
+            node_keys.replace(keys, known, keyring.signing_key, size=size, why=node_keys.Why(why.value))
+    card = keyring.card_keys or card_keys.begin(node, keyring.signing_key, keyring.box_key)
+    return card_keys.replace(keyring.folder, card, kind, keyring.signing_key, why)
+
+
+def destroy(connection: Session, keys: Path, own: Identity, *, is_needed_too: bool = False) -> list[CardKey]:
+    """Destroy the replaced box keys that nothing needs any more, or all of them; return those that were destroyed."""
+    gone = [key for key, needed_by in needing(connection, own).items() if is_needed_too or not needed_by]
+    for key in gone:
+        card_keys.destroy(keys / card_keys.file_of(key))
+    return gone
 
 
 # ---------------------------------------------------------------- what we signed before
@@ -151,20 +188,24 @@ def read_receipt(
 def met(connection: Session, own: Identity, peer: Peer) -> None:
     """Remember that we and a peer have met under our newest cards: one of us has logged in at the other."""
     if own.edition or peer.edition:
+        pair = _pair(own.edition, peer)
         connection.execute(
-            "UPDATE exchange.peer SET met = %s WHERE node = %s AND met IS DISTINCT FROM %s",
-            [_pair(own, peer), peer.node, _pair(own, peer)],
+            "UPDATE exchange.peer SET met = %s WHERE node = %s AND met IS DISTINCT FROM %s", [pair, peer.node, pair]
         )
 
 
-def waits(connection: Session, own: Identity, peer: Peer) -> bool:
-    """Whether we and a peer have not met yet under our newest cards."""
-    row = connection.execute("SELECT met FROM exchange.peer WHERE node = %s", [peer.node]).fetchone()
-    return bool(own.edition or peer.edition) and row is not None and row[0] != _pair(own, peer)
+def waiting(connection: Session, edition: bytes) -> list[str]:
+    """The peers whom we have not met yet under their newest card that we know, and this edition of ours."""
+    met_under: dict[str, bytes | None] = dict(connection.execute("SELECT node, met FROM exchange.peer").fetchall())
+    return [
+        one.node
+        for one in peers.active(connection)
+        if (edition or one.edition) and met_under[one.node] != _pair(edition, one)
+    ]
 
 
-def _pair(own: Identity, peer: Peer) -> bytes:
-    return own.edition + b">" + peer.edition
+def _pair(edition: bytes, peer: Peer) -> bytes:
+    return edition + b">" + peer.edition
 
 
 # ---------------------------------------------------------------- what may still come for a box key

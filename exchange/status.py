@@ -6,7 +6,7 @@ import msgspec
 
 from exchange import peers, renewing
 from exchange.erasing import Notices, notices
-from exchange.peers import Identity, Role
+from exchange.peers import Role
 from exchange.successors import Held
 from ledger.sessions import Session, connect
 
@@ -63,9 +63,10 @@ class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Whether we and the peer have not met yet under our newest cards: until then both feeds wait."""
 
 
-def status(database_url: str, own: Identity | None = None) -> list[FeedStatus]:
-    """How the feeds with all peers stand, by node code; `own`: ourselves, to tell who does not know our newest card."""
+def status(database_url: str, edition: bytes = b"") -> list[FeedStatus]:
+    """How the feeds with all peers stand, by node code; `edition` is that of our own card."""
     with connect(database_url) as connection:
+        waiting = renewing.waiting(connection, edition)
         return [
             FeedStatus(
                 peer=peer.node,
@@ -75,7 +76,7 @@ def status(database_url: str, own: Identity | None = None) -> list[FeedStatus]:
                 sending=_sending(connection, peer.node),
                 receiving=_receiving(connection, peer.node),
                 held=peer.held,
-                waits_for_cards=own is not None and peer.is_active and renewing.waits(connection, own, peer),
+                waits_for_cards=peer.node in waiting,
             )
             for peer in peers.listed(connection)
         ]

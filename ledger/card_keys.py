@@ -262,6 +262,12 @@ def public_of(kind: Kind, secret: bytes) -> bytes:
     return Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
 
 
+def edition(folder: Path) -> bytes:
+    """Return which edition of the card the statements in a keys folder make: nothing where there is none."""
+    notes = successions(folder) if folder.is_dir() else ()
+    return unsigned(notes[-1]).digest if notes else b""
+
+
 def file_of(key: CardKey) -> str:
     """Return the name of the file in which the secret of a key lies."""
     return f"{key.kind}-{key.serial}.key" if key.serial else FIRST_FILE[key.kind]

@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from access.log_prover import LogProver
 from domain.refused import Refused
 from exchange import accounts, nkey, peers, renewing
 from exchange.peers import Card, Identity, Peer, State, read_card, write_card
@@ -89,6 +90,8 @@ def test_what_the_first_identity_signed_stays_verifiable(tmp_path: Path) -> None
             known.read(checkpoint.sign(Head("ncen/XA", 9, bytes(32)), stranger))
     renewing.replace(keys, "XA", Kind.IDENTITY, Why.ROTATED, size=9)
     keyring = Keyring.open(keys)
+    log, signs = LogProver.open(keys, node="XA", folder=None).keys()
+    assert (log, signs.public_key().public_bytes_raw()) == (known, known.keys[-1].public_key)
     assert node_keys.known(keys, "XA", keyring.first_identity) == known, "the ledger's key is another since the first"
 
 

@@ -25,6 +25,8 @@ from ledger.sessions import Session
 
 EDITION = 2**32
 """Streams of another edition of our card are of another generation."""
+FIRST_CARDS = b">"
+"""Under which two meet of whom neither has replaced a key."""
 WAITS = (
     "We have not met {peer} under the newest cards: the feeds wait until each has added the other's"
     " (`ncen peer card`, `ncen peer add`)."
@@ -197,11 +199,7 @@ def met(connection: Session, own: Identity, peer: Peer) -> None:
 def waiting(connection: Session, edition: bytes) -> list[str]:
     """The peers whom we have not met yet under their newest card that we know, and this edition of ours."""
     met_under: dict[str, bytes | None] = dict(connection.execute("SELECT node, met FROM exchange.peer").fetchall())
-    return [
-        one.node
-        for one in peers.active(connection)
-        if (edition or one.edition) and met_under[one.node] != _pair(edition, one)
-    ]
+    return [one.node for one in peers.active(connection) if (met_under[one.node] or FIRST_CARDS) != _pair(edition, one)]
 
 
 def _pair(edition: bytes, peer: Peer) -> bytes:

@@ -154,6 +154,13 @@ def _cosigned_at(signed: str, name: str, key: Ed25519PublicKey) -> int | None:
 # ---------------------------------------------------------------- what a peer has signed for
 
 
+def signers(peer: Peer, *, is_kept: bool) -> list[tuple[Ed25519PublicKey, datetime | None]]:
+    """The keys by which a peer may have signed, newest first, and when they ended: of what is kept, former ones too."""
+    ended = reversed(peer.keys.identities[:-1]) if is_kept else ()
+    former = [(Ed25519PublicKey.from_public_bytes(key.public_key), key.ended_at) for key in ended]
+    return [(peer.signing_key, None), *former]
+
+
 def read_receipt(
     signed: str, own: Identity, peer: Peer, *, is_kept: bool = False
 ) -> tuple[checkpoint.Checkpoint, datetime]:
@@ -165,11 +172,7 @@ def read_receipt(
         Malformed: it is not so.
     """
     problem: Malformed | None = None
-    theirs: list[tuple[Ed25519PublicKey, CardKey | None]] = [(peer.signing_key, None)]
-    if is_kept:
-        ended = reversed(peer.keys.identities[:-1])
-        theirs += [(Ed25519PublicKey.from_public_bytes(key.public_key), key) for key in ended]
-    for their_key, key in theirs:
+    for their_key, ended_at in signers(peer, is_kept=is_kept):
         for our_key in (own.signing_key.public_key(), *own.former):
             try:
                 told, at = checkpoint.read_receipt(
@@ -178,7 +181,7 @@ def read_receipt(
             except Malformed as error:
                 problem = problem or error
                 continue
-            if key is None or key.ended_at is None or at <= key.ended_at + STILL_SIGNED:
+            if ended_at is None or at <= ended_at + STILL_SIGNED:
                 return told, at
             problem = Malformed("The receipt is cosigned by a key of the recipient that was replaced before.")
     raise problem or Malformed("The receipt is not one.")

@@ -197,6 +197,13 @@ def test_receipts_and_confirmations_are_signed_anew(pair: Pair) -> None:
     assert work._take(msgspec.json.encode(after)) == STORED
     assert erasing.notices(pair.xa.session, "XB").confirmed == 1
     work._sessions.close()
+    for _ in range(2):
+        assert audit(pair.xa.url, pair.xa.own, "XB").faults == ()
+        renew(pair.xb, Kind.IDENTITY)  # and what was confirmed before holds
+        pair.introduce()
+    stranger = note.sign(after.erased[0].partition("\n\n")[0] + "\n", "XB", Ed25519PrivateKey.generate())
+    pair.xa.session.execute("UPDATE exchange.erasure_notice SET confirmation = %s", [stranger])
+    assert any("confirmation" in fault for fault in audit(pair.xa.url, pair.xa.own, "XB").faults)
     box = pair.inbox()
     box.stored(after.number, now(), after.erased)
     assert box.standing().erased == ()

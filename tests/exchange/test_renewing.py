@@ -39,6 +39,7 @@ from tests.exchange.conftest import MakeNode
 from tests.exchange.nodes import LAWYER, Node, now, party, person, premise, seizure
 from tests.exchange.test_erasing import DPO
 from tests.exchange.test_network import at_work, names, serve, until
+from tests.exchange.test_storm import Process, kill_nats
 from tests.exchange.test_two_nodes import carry
 
 BOTH = (DataCategory.OPEN, DataCategory.NOMINAL)
@@ -464,6 +465,50 @@ def test_running_feeds_go_on_over_replacements_at_all_ends(
         assert audit(node.url, node.own, other.code).faults == ()
         assert [one.receiving.stopped for one in status(other.url)] == [None] * len(status(other.url))
     assert audit(xa.url, xa.own, "ZZ-CEN").faults == ()
+
+
+@pytest.mark.timeout(400)
+def test_killed_processes_go_on_over_replacements(
+    make_node: MakeNode, make_nats: Callable[[str], EmbeddedNats]
+) -> None:
+    """Both workers are killed around each replacement, at another moment each time; the stream is wiped once."""
+    xa, xb, nats = make_node("XA"), make_node("XB"), make_nats("a")
+    xa.meet(xb), xb.meet(xa, nats.url)
+    serve(nats, xa, peer(xa, xb))
+    agree(xa, xb)
+    with recording(xa) as made:
+        sender, receiver = Process(xa, nats.url), Process(xb, "")
+        try:
+            until(lambda: xa.receipted(peer(xa, xb)) > 0, 60)
+            for number, (node, kind) in enumerate(
+                ((xa, Kind.IDENTITY), (xb, Kind.IDENTITY), (xb, Kind.BOX), (xa, Kind.IDENTITY))
+            ):
+                killed = (sender, receiver)[number % 2]
+                if number % 2 == 0:
+                    killed.kill()
+                renew(node, kind)
+                if number % 2:
+                    killed.kill()
+                serve(nats, xa, peer(xa, xb))
+                if number == 2:
+                    kill_nats(nats, wipe=True)
+                killed.start()
+                xa.meet(xb), xb.meet(xa, nats.url)
+                serve(nats, xa, peer(xa, xb))
+                reached = xa.receipted(peer(xa, xb))
+                until(lambda: xa.receipted(peer(xa, xb)) > reached + 10, 60)  # noqa: B023  # at once
+        finally:
+            sender.kill()
+            receiver.kill()
+    with at_work((xa, nats.url), (xb, None)):
+        until(lambda: all(names(xb, one) == names(xa, one) for one in made["XA"]), 60)
+        until(lambda: xa.receipted(peer(xa, xb)) == len(xa.messages(peer(xa, xb))))
+    sent = len(xa.messages(peer(xa, xb)))
+    rows = xb.session.execute(
+        "SELECT outcome, count(*), count(DISTINCT (record_id, version)) FROM exchange.inbox GROUP BY outcome"
+    ).fetchall()
+    assert rows == [("recorded", sent, sent)]
+    assert audit(xa.url, xa.own, "XB").faults == ()
 
 
 @pytest.mark.timeout(120)

@@ -52,7 +52,7 @@ class LogProver:
     def keys(self) -> tuple[NodeKeys, Ed25519PrivateKey]:
         """The keys that the node has had, and the one that signs now; read each time, since one may be replaced."""
         keyring = Keyring.open(self._keys)
-        known = node_keys.known(keyring.folder, self._node, keyring.signing_key.public_key())
+        known = node_keys.known(keyring.folder, self._node, keyring.first_identity)
         return known, node_keys.signer(keyring.folder, known, keyring.signing_key)
 
     def losses(self, known: NodeKeys) -> tuple[LogLoss, ...]:

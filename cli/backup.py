@@ -25,7 +25,7 @@ from cli.postgres import EmbeddedPostgres, major_of
 from cli.processes import locked, server_account, until
 from cli.settings import Settings, load
 from cli.supervisor import DATABASE
-from ledger.whole_file import flush_folder
+from ledger.whole_file import alone_in, flush_folder
 
 if TYPE_CHECKING:
     from ledger.sessions import Session
@@ -275,7 +275,7 @@ def keep_keys(keys: Path, file: Path) -> None:
     with backed_up.roomy("The keys"):
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(handle, "wb") as written:
-            with tarfile.open(fileobj=written, mode="w") as tar:
+            with alone_in(keys), tarfile.open(fileobj=written, mode="w") as tar:  # no key is replaced meanwhile
                 for path in sorted(path for path in keys.rglob("*") if path.is_file()):
                     raw = path.read_bytes()
                     told = tarfile.TarInfo(str(path.relative_to(keys)))

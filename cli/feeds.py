@@ -40,9 +40,10 @@ def prepared() -> tuple["Settings", str]:
 def status() -> None:
     """Show for each peer what was released, withheld and signed for, and what came in and became of it."""
     from exchange.status import status as status_of_feeds
+    from ledger import card_keys
 
-    _, url = prepared()
-    feeds = status_of_feeds(url)
+    settings, url = prepared()
+    feeds = status_of_feeds(url, card_keys.edition(settings.keys))
     data = {
         "feeds": [
             {**(told := show.plain(feed)), "sending": {**told["sending"], "lag": feed.sending.lag}} for feed in feeds
@@ -52,6 +53,9 @@ def status() -> None:
 
 
 def _lines(feed: "FeedStatus") -> list[object]:
+    from exchange.renewing import WAITS
+    from exchange.successors import SENTENCES
+
     sending, receiving = feed.sending, feed.receiving
     withheld = sum(sending.withheld.values())
     going = [
@@ -69,6 +73,10 @@ def _lines(feed: "FeedStatus") -> list[object]:
         ("", f"{quarantined} in quarantine{_reasons(receiving.quarantined)}" if quarantined else ""),
         ("", f"STOPPED{_at(receiving.stopped_at)}: {receiving.stopped}" if receiving.stopped else ""),
     ]
+    if feed.held is not None:
+        going.insert(0, ("HELD", f"{feed.peer} {SENTENCES[feed.held]}"))
+    if feed.waits_for_cards:
+        going.insert(0, ("waits", WAITS.format(peer=feed.peer)))
     told = [(label, line) for label, line in going + coming if line]
     return [f"{feed.peer} ({feed.role.value})", show.laid_out(told, indent=2)]
 

@@ -1,7 +1,8 @@
 """`ncen peer …`: whom we exchange with, and the card by which we introduce ourselves.
 
 Two administrations hand each other a card, in which nothing is secret, and compare its fingerprint over another
-channel: whoever swaps a card becomes the peer. What may go to a peer is not said here but by premises.
+channel: whoever swaps a card becomes the peer. Who replaces a key hands out a new card, taken by the same
+verb. What may go to a peer is not said here but by premises.
 """
 
 from typing import TYPE_CHECKING, Annotated
@@ -44,23 +45,48 @@ def card(*, nats_url: str | None = None) -> None:
 
 @app.command
 def add(file: Annotated[str, Parameter(allow_leading_hyphen=True)], /, *, fingerprint: str | None = None) -> None:
-    """Take up a node as a peer, by the card that it handed us.
+    """Take up a node as a peer, by the card that it handed us; or take its next card, where its statements lead there.
 
     Args:
         file: The card, in a file, or - for standard input.
         fingerprint: What the peer told over another channel; a card with another fingerprint is refused.
     """
     from cli.supervisor import ask_for_nats
+    from domain.refused import Refused
     from exchange import peers
 
     told = peers.read_card(_text(file))
-    if fingerprint is not None and _bare(fingerprint) != _bare(told.fingerprint):
-        raise Misused(f"This card has the fingerprint {told.fingerprint}, not the one that was given: do not trust it.")
+    if fingerprint is not None:
+        _require(told.fingerprint, fingerprint)
     settings, url = prepared()
     own = _own(settings)
-    peer = peers.add(url, own, told)
+    try:
+        peer = peers.add(url, own, told)
+    except Refused:  # what shows that a key was stolen closes the peer's login
+        _renew_accounts(settings)
+        raise
     ask_for_nats(settings)
     output.show(_data(peer), f"{peer.node} is a peer. Its fingerprint is {peer.fingerprint}: compare it with the peer.")
+
+
+@app.command
+def replace(file: Annotated[str, Parameter(allow_leading_hyphen=True)], /, *, fingerprint: str) -> None:
+    """Take a peer's next card although its statements alone do not suffice: its key was revoked, or was stolen.
+
+    Compare the fingerprint over another channel before. The peer goes on with this card, if it was held.
+
+    Args:
+        file: The card, in a file, or - for standard input.
+        fingerprint: What the peer's administrator told over another channel.
+    """
+    from exchange import peers
+
+    told = peers.read_card(_text(file))
+    _require(told.fingerprint, fingerprint)
+    settings, url = prepared()
+    peer = peers.replace(url, told)
+    _renew_accounts(settings)
+    output.show(_data(peer), f"{peer.node} is known by the card with the fingerprint {peer.fingerprint} from now on.")
 
 
 @app.command(name="list")
@@ -70,7 +96,7 @@ def list_() -> None:
 
     _, url = prepared()
     known = peers.known(url)
-    rows = [(peer.node, peer.role.value, peer.fingerprint, peer.nats_url, peer.state.value) for peer in known]
+    rows = [(peer.node, peer.role.value, peer.fingerprint, peer.nats_url, _word_of(peer)) for peer in known]
     output.show(
         {"peers": [_data(peer) for peer in known]},
         output.table("", ("peer", "role", "fingerprint", "NATS", ""), rows) if rows else "There are no peers yet.",
@@ -154,8 +180,16 @@ def remove(node: str, /) -> None:
     _put(node, "removed", "is no peer any more. What was exchanged stays on record.")
 
 
-def _put(node: str, state: str, words: str) -> None:
+def _renew_accounts(settings: "Settings") -> None:
+    """Let in whom we exchange with now, and nobody else, where our NATS runs."""
     from cli.supervisor import nats_of, write_accounts
+
+    server = nats_of(settings)
+    if server is not None and server.is_running():
+        write_accounts(settings, server)
+
+
+def _put(node: str, state: str, words: str) -> None:
     from exchange import peers
     from ledger.sessions import connect
 
@@ -163,9 +197,7 @@ def _put(node: str, state: str, words: str) -> None:
     with connect(url) as connection:
         peer = _peer(connection, node)
         peers.put(connection, peer.node, peers.State(state))
-    server = nats_of(settings)
-    if server is not None and server.is_running():
-        write_accounts(settings, server)
+    _renew_accounts(settings)
     output.show({"node": peer.node, "state": state}, f"{peer.node} {words}")
 
 
@@ -185,7 +217,12 @@ def _data(peer: "Peer") -> dict[str, object]:
         "fingerprint": peer.fingerprint,
         "nats_url": peer.nats_url,
         "state": peer.state.value,
+        "held": peer.held and peer.held.value,
     }
+
+
+def _word_of(peer: "Peer") -> str:
+    return peer.state.value if peer.held is None else f"HELD: {peer.held.value}"
 
 
 def _own(settings: "Settings") -> "Identity":
@@ -219,6 +256,11 @@ def _text(file: str) -> bytes:
         return given_file.start(file, MOST_CARD_BYTES + 1)
     except given_file.Unusable as error:
         raise BadInput(f"{'Standard input' if file == '-' else file}: {error}.") from None
+
+
+def _require(fingerprint: str, given: str) -> None:
+    if _bare(given) != _bare(fingerprint):
+        raise Misused(f"This card has the fingerprint {fingerprint}, not the one that was given: do not trust it.")
 
 
 def _bare(fingerprint: str) -> str:

@@ -26,7 +26,8 @@ FEEDS = """
 SELECT peer.node, peer.role, coalesce(feed.position, 0), coalesce(feed.number, 0),
        coalesce((SELECT max(size) FROM exchange.receipt WHERE receipt.peer = peer.node), 0),
        coalesce(inbox_feed.number, 0), inbox_feed.stopped IS NOT NULL, peer.state,
-       coalesce((SELECT NOT starts_with(r.note, coalesce(o.checkpoint, '?')) FROM exchange.receipt r
+       coalesce((SELECT split_part(r.note, E'\n\n', 1) <> split_part(coalesce(o.checkpoint, '?'), E'\n\n', 1)
+                 FROM exchange.receipt r
                  LEFT JOIN exchange.feed_out o ON o.peer = r.peer AND o.number = r.size
                  WHERE r.peer = peer.node ORDER BY r.size DESC LIMIT 1), false)
 FROM exchange.peer
@@ -38,6 +39,7 @@ ORDER BY peer.node
 
 LOSSES = "SELECT serial, kept_size, size, acknowledged_at, reason FROM ledger.loss ORDER BY serial"
 PENDING = "SELECT origin, serial FROM exchange.peer_loss WHERE accepted_at IS NULL ORDER BY origin, serial"
+HELD = "SELECT node, held FROM exchange.peer WHERE held IS NOT NULL ORDER BY node"
 SHORT = re.compile(
     r"was signed (for )?up to (position|line)|the history is not the one|it was cut off, or this is an older copy"
 )
@@ -110,10 +112,12 @@ def _reached(settings: Settings) -> dict[str, Any]:
     """Return how far ledger, projections and feeds have come; nothing of them when PostgreSQL does not answer."""
     import psycopg
 
+    from exchange import renewing
+    from ledger import card_keys
     from projections.positions import positions
 
     reached: dict[str, Any] = {"sealed": None, "proof": [], "projections": [], "feeds": []}
-    reached |= {"log": None, "losses": [], "log_losses": [], "peer_losses": []}
+    reached |= {"log": None, "losses": [], "log_losses": [], "peer_losses": [], "held": {}, "waiting_for_cards": []}
     try:
         with psycopg.connect(database_url(settings), connect_timeout=5, autocommit=True) as connection:
             row = connection.execute("SELECT size FROM ledger.seal_state").fetchone()
@@ -129,6 +133,8 @@ def _reached(settings: Settings) -> dict[str, Any]:
             pending = [name.split("/")[1] for name, _ in connection.execute(PENDING).fetchall()]
             reached["peer_losses"] = list(dict.fromkeys(pending))
             reached["feeds"] = [dict(zip(names, feed, strict=True)) for feed in feeds]
+            reached["held"] = dict(connection.execute(HELD).fetchall())
+            reached["waiting_for_cards"] = renewing.waiting(connection, card_keys.edition(settings.keys))
         reached["projections"] = [msgspec.to_builtins(position) for position in positions(database_url(settings))]
     except (psycopg.Error, Unreachable):
         pass
@@ -203,7 +209,16 @@ def _lines(facts: dict[str, Any]) -> list[object]:
     lines += [
         f"{peer} has lost a part of its history: `ncen peer accept-loss {peer}`." for peer in facts["peer_losses"]
     ]
-    return lines
+    return lines + _of_cards(facts)
+
+
+def _of_cards(facts: dict[str, Any]) -> list[object]:
+    """Who is held until a person decides, and which feeds wait because a key was replaced."""
+    from exchange.renewing import WAITS
+    from exchange.successors import SENTENCES, Held
+
+    lines: list[object] = [f"HELD: {node} {SENTENCES[Held(why)]}" for node, why in facts["held"].items()]
+    return lines + [WAITS.format(peer=peer) for peer in facts["waiting_for_cards"]]
 
 
 def _word_of(feed: dict[str, Any]) -> str:

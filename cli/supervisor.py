@@ -185,6 +185,7 @@ class Supervisor:
     _server_failures: int = 0
     _log: "structlog.typing.FilteringBoundLogger | None" = None
     _written: bytes = b""
+    _edition: bytes = b""
 
     def run(self, *, is_seen: bool = False) -> ExitCode:
         """Bring the node up, keep it up until asked to stop, bring it down; return how it ended.
@@ -279,7 +280,10 @@ class Supervisor:
         server = nats_of(self.settings)
         if self.nats is not None or server is None or not wants_nats(self.settings):
             return False
+        from ledger import card_keys
+
         server.start()
+        self._edition = card_keys.edition(self.settings.keys)
         write_accounts(self.settings, server)
         self.nats = server
         self._tell("nats is up")
@@ -339,12 +343,23 @@ class Supervisor:
                     server.start()
             if self._start_nats_if_wanted():
                 self._renew("exchange")
+            self._renew_logins()
             self._server_failures = 0
         except Unreachable as error:
             self._server_failures += 1
             delay = min(2.0**self._server_failures, SLOWEST_RESTART_S)
             self._server_start_at = time.monotonic() + delay
             self._tell("server did not start", error=str(error), retry_in_s=delay)
+
+    def _renew_logins(self) -> None:
+        """Let in who may log in under our newest card, also when the verb that replaced a key was killed."""
+        from ledger import card_keys
+
+        edition = card_keys.edition(self.settings.keys)
+        if self.nats is not None and edition != self._edition:
+            write_accounts(self.settings, self.nats)
+            self._edition = edition
+            self._tell("logins follow the new card")
 
     def _renew(self, kind: str) -> None:
         """Restart a worker that has to learn of something new."""

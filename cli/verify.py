@@ -35,11 +35,12 @@ def proving() -> "Iterator[tuple[Session, Prover | None, Settings]]":
 
     from cli.settings import load
     from cli.supervisor import database_url
+    from ledger.card_keys import is_key_folder
     from ledger.prover import Prover
     from ledger.sessions import connect
 
     settings = load()
-    has_keys = (settings.keys / "signing.key").exists()
+    has_keys = is_key_folder(settings.keys)
     prover = Prover.open(settings.keys, node=settings.node, folder=settings.checkpoints) if has_keys else None
     try:
         with connect(database_url(settings), statement_timeout_ms=0) as connection:

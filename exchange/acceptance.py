@@ -17,7 +17,7 @@ from domain.entry import Provenance
 from domain.event import PersonalEvent
 from domain.handling import DataCategory, PremiseKind
 from domain.premise import Gap
-from exchange.box import unbox
+from exchange.box import unbox_by_any
 from exchange.envelope import Core
 from exchange.release import CASES, FOLLOWING, PARTIES, KnownPremise
 from ledger import attributed, leaf, vault
@@ -69,15 +69,22 @@ _FAULT_OF = {Gap.SENDER: Fault.SENDER, Gap.RECIPIENT: Fault.SENDER}
 
 
 def accept(
-    core: Core, boxed_key: bytes | None, box_key: X25519PrivateKey, premises: Sequence[KnownPremise], now: datetime
+    core: Core,
+    boxed_key: bytes | None,
+    box_keys: Sequence[X25519PrivateKey],
+    premises: Sequence[KnownPremise],
+    now: datetime,
 ) -> Received | Fault:
-    """Decide whether an entry may be recorded; `premises` are those on our own record."""
+    """Decide whether an entry may be recorded; `premises` are those on our own record.
+
+    `box_keys` are our key and those before it that something may still be boxed to.
+    """
     fault = _fault_of_form(core) or _fault_of_premise(core, premises, now)
     if fault is not None:
         return fault
     key = None
     if core.is_personal:
-        key = unbox(boxed_key, box_key, recipient=core.recipient, header=core.header) if boxed_key else None
+        key = unbox_by_any(boxed_key, box_keys, recipient=core.recipient, header=core.header) if boxed_key else None
         if key is None:
             return Fault.KEY
     fault = _fault_of_body(core, key)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from exchange.nkey import login_key, meeting_key, public_text
 from exchange.peers import Identity, Peer, Role
@@ -55,6 +56,18 @@ def account_of(peer: str) -> str:
     return f"X_{peer}"
 
 
+def login_of(own: Identity, peer: Peer) -> Ed25519PrivateKey:
+    """The key with which a peer logs in at ours."""
+    editions = own.edition, peer.edition
+    return meeting_key(own.box_key, peer.box_key, host=own.node, guest=peer.node, cards=editions)
+
+
+def login_at(own: Identity, peer: Peer) -> Ed25519PrivateKey:
+    """The key with which we log in at a peer's."""
+    editions = peer.edition, own.edition
+    return meeting_key(own.box_key, peer.box_key, host=peer.node, guest=own.node, cards=editions)
+
+
 def render(own: Identity, peers: Sequence[Peer], *, node_password: str, tls: Tls | None = None) -> str:
     """The accounts as NATS reads them, for `EmbeddedNats.write_accounts` or for an operator's own server.
 
@@ -74,7 +87,7 @@ def render(own: Identity, peers: Sequence[Peer], *, node_password: str, tls: Tls
 
 def _account(own: Identity, peer: Peer) -> list[str]:
     ours = public_text(login_key(own.signing_key, account_of(peer.node)).public_key())
-    theirs = public_text(meeting_key(own.box_key, peer.box_key, host=own.node, guest=peer.node).public_key())
+    theirs = public_text(login_of(own, peer).public_key())
     stream = stream_of(peer.node)
     may_publish = [
         f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{CONSUMER}",

@@ -1,15 +1,15 @@
 """The audit of a feed: do its lines, its decisions and what the peer has signed for say the same?
 
 The root is computed from the lines as they are kept and must be the one that the peer's receipts cosigned; every line
-must rest on a decision to release that very entry, and every entry up to where the feed has got on some decision. To
-forge a feed unseen, one would need the peer's key.
+must rest on a decision to release that very entry, and every entry up to where the feed has got on some decision. What
+a peer has signed holds by the key that it had then. To forge a feed unseen, one would need the peer's key.
 """
 
 from collections.abc import Iterator
 
 import msgspec
 
-from exchange import checkpoint, peers
+from exchange import checkpoint, erasing, peers, renewing
 from exchange.envelope import Core, Malformed, decode_core
 from exchange.peers import Identity, Peer, Role
 from ledger.errors import NotFound
@@ -47,6 +47,7 @@ def audit(database_url: str, own: Identity, peer: str) -> Audit:
             for number, position, core, kept in _lines(connection, peer):
                 walk.line(number, core, kept, None if found.role is Role.CEN else position)
             faults = [*walk.faults, *_of_feed(connection, peer, walk.frontier), *_of_decisions(connection, found)]
+            faults += _of_confirmations(connection, own, found)
     return Audit(
         lines=walk.frontier.size,
         root=walk.frontier.root(),
@@ -65,13 +66,7 @@ def _receipts(connection: Session, own: Identity, peer: Peer) -> Signed:
     rows = connection.execute("SELECT size, note FROM exchange.receipt WHERE peer = %s", [peer.node])
     for size, note in rows:
         try:
-            head, _ = checkpoint.read_receipt(
-                note,
-                origin=own.node,
-                origin_key=own.signing_key.public_key(),
-                recipient=peer.node,
-                recipient_key=peer.signing_key,
-            )
+            head, _ = renewing.read_receipt(note, own, peer, is_kept=True)
             signed[size] = (head, "")
         except Malformed as error:
             signed[size] = (None, str(error))
@@ -132,6 +127,20 @@ def _of_feed(connection: Session, peer: str, walked: Frontier) -> Iterator[str]:
     ).fetchone()
     if beyond and beyond[0]:
         yield "The peer has signed for more lines than are kept here."
+
+
+def _of_confirmations(connection: Session, own: Identity, peer: Peer) -> Iterator[str]:
+    """The peer's confirmations of erasures must be signed by the key that it had then."""
+    rows = connection.execute(
+        "SELECT number, confirmation FROM exchange.erasure_notice WHERE peer = %s AND confirmation IS NOT NULL "
+        "ORDER BY number",
+        [peer.node],
+    )
+    for number, text in rows:
+        try:
+            erasing.read_confirmation(text, origin=own.node, peer=peer, is_kept=True)
+        except Malformed:
+            yield f"The peer's confirmation of the erasure in line {number} does not hold."
 
 
 def _of_decisions(connection: Session, peer: Peer) -> Iterator[str]:

@@ -4,6 +4,8 @@ Base mode says nothing of the sender: the feed's signed checkpoint does, since t
 is bound to its recipient and to the header of its entry, so that it opens nowhere else.
 """
 
+from collections.abc import Sequence
+
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
@@ -28,3 +30,9 @@ def unbox(boxed: bytes, key: X25519PrivateKey, *, recipient: str, header: bytes)
     except (InvalidTag, ValueError):
         return None
     return entry_key if len(entry_key) == KEY_BYTES else None
+
+
+def unbox_by_any(boxed: bytes, keys: Sequence[X25519PrivateKey], *, recipient: str, header: bytes) -> bytes | None:
+    """The entry key, opened by whichever of our keys it was boxed to; None as `unbox` says."""
+    opened = (unbox(boxed, key, recipient=recipient, header=header) for key in keys)
+    return next((entry_key for entry_key in opened if entry_key is not None), None)

@@ -18,12 +18,12 @@ from domain import records
 from domain.attribution import Attribution, Purpose, Role
 from domain.event import PersonalEvent
 from domain.rights import ErasureGrounds
-from exchange import box, envelope, outbox
+from exchange import box, envelope, outbox, renewing
 from exchange.envelope import Core, Malformed
 from exchange.peers import Identity, Peer
 from exchange.release import ERASING
 from ledger import attributed, erasure, note
-from ledger.clock import to_us
+from ledger.clock import from_us, to_us
 from ledger.erasure import Erasure
 from ledger.received import Received
 from ledger.sessions import Session
@@ -174,17 +174,25 @@ def store_confirmations(connection: Session, own: Identity, peer: Peer, notes: S
         )
 
 
-def read_confirmation(text: str, *, origin: str, peer: Peer) -> Confirmed:
-    """What a peer has signed for.
+def read_confirmation(text: str, *, origin: str, peer: Peer, is_kept: bool = False) -> Confirmed:
+    """What a peer has signed for; one that is kept may be signed by a key that it had then.
 
     Raises:
         Malformed: as `store_confirmations` says.
     """
-    try:
-        found = _TEXT.match(note.verify(text, peer.node, peer.signing_key))
-    except note.NotSigned:
-        raise Malformed("The confirmation is not signed by the key of the peer that we know.") from None
-    if found is None or (found["origin"], found["recipient"]) != (origin, peer.node):
+    for key, ended_at in renewing.signers(peer, is_kept=is_kept):
+        try:
+            told = _confirmed(note.verify(text, peer.node, key), origin, peer.node)
+        except note.NotSigned:
+            continue
+        if ended_at is None or from_us(told.at_us) <= ended_at + renewing.STILL_SIGNED:
+            return told
+    raise Malformed("The confirmation is not signed by the key of the peer that we know.")
+
+
+def _confirmed(text: str, origin: str, recipient: str) -> Confirmed:
+    found = _TEXT.match(text)
+    if found is None or (found["origin"], found["recipient"]) != (origin, recipient):
         raise Malformed("The confirmation does not have the form of one, or is of another feed.")
     try:
         subject = UUID(found["subject"])
@@ -266,7 +274,7 @@ def _tells_of(raw: bytes, boxed: bytes, own: Identity, subjects: Collection[UUID
     core = envelope.decode_core(raw, Core)
     if not isinstance(core, Core) or core.record_id in subjects:
         return isinstance(core, Core)
-    key = box.unbox(boxed, own.box_key, recipient=core.recipient, header=core.header)
+    key = box.unbox_by_any(boxed, own.box_keys, recipient=core.recipient, header=core.header)
     try:
         event = records.read(core.name, open_with_entry_key(key or b"", core.header, core.body))
     except (ValueError, KeyError, msgspec.MsgspecError):

@@ -12,7 +12,7 @@ from datetime import datetime
 import msgspec
 
 from domain.entry import Entry
-from exchange import decisions, envelope, erasing, outbox, premises
+from exchange import decisions, envelope, erasing, outbox, peers, premises
 from exchange.decisions import Decision
 from exchange.memory import Memory
 from exchange.peers import Identity, Peer
@@ -190,6 +190,8 @@ class Turn:
     def _send(self, released: Sequence[tuple[StoredLine, Release]]) -> dict[int, int]:
         """Put released lines into the outbox; returns their numbers in the feed by position."""
         own, peer = self._with.own, self._with.peer
+        if any(line.is_personal for line, _ in released):
+            peer = peers.box_key_of(self._connection, peer)
         keys = self._with.reader.vault.find(self._connection, key_ids([line for line, _ in released]))
         drafts = [
             wrapped(line, verdict, own, peer, keys[line.key_id] if line.key_id is not None else None)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from exchange import checkpoint, erasing, premises
+from exchange import checkpoint, erasing, premises, renewing
 from exchange.envelope import Core, NoticeCore, decode_core
 from exchange.outbox import split_proof
 from exchange.peers import Identity, Peer
@@ -47,7 +47,9 @@ class Inbox:
         self._own = own
         self._peer = peer
         self._recorder = recorder
-        self._source = Source(origin=peer.node, recipient=own.node, key=peer.signing_key, carries=recorder.carries)
+        self._source = Source(
+            origin=peer.node, recipient=own.node, key=peer.signing_key, carries=recorder.carries, former=peer.former
+        )
 
     def close(self) -> None:
         """Close the sessions."""
@@ -64,6 +66,7 @@ class Inbox:
         Raises:
             OutOfStep: the inbox expects another number.
             Stopped: the feed is stopped, or is stopped by this very batch.
+            FormerKey: the sender has replaced the key that has signed this batch, and will sign it anew.
         """
         with self._sessions.session() as connection:
             try:
@@ -141,9 +144,23 @@ class Inbox:
             ).fetchone()
             if row is None:
                 raise LookupError(f"{self._peer.node} is not a peer of this node.")
-            confirmed = erasing.confirmations(connection, self._peer.node)
-        number, receipt, stopped, quarantined = row
+            confirmed = renewing.confirmations(
+                connection, self._own, self._peer.node, erasing.confirmations(connection, self._peer.node)
+            )
+            number, receipt, stopped, quarantined = row
+            if receipt is not None:
+                receipt = renewing.receipt(connection, self._own, self._peer.node, number, receipt)
         return Standing(number=number, receipt=receipt, quarantined=quarantined, stopped=stopped, erased=confirmed)
+
+    def met(self) -> None:
+        """Remember that we have logged in at the peer under our newest cards."""
+        with self._sessions.session() as connection:
+            renewing.met(connection, self._own, self._peer)
+
+    def arrived(self, number: int, boxed_from: int | None) -> None:
+        """Remember that the peer has nothing more for us that is boxed to a former key of ours, if that is so."""
+        with self._sessions.session() as connection:
+            renewing.arrived(connection, self._own, self._peer.node, number, boxed_from)
 
     def stored(self, size: int, now: datetime, erased: Sequence[str] = ()) -> None:
         """Remember that the sender has stored our receipt for this size, and these confirmations of erasures."""

@@ -25,9 +25,18 @@ def login_key(signing_key: Ed25519PrivateKey, account: str) -> Ed25519PrivateKey
     return _derived(signing_key.private_bytes_raw(), f"ncen nats own login 1 {account}")
 
 
-def meeting_key(ours: X25519PrivateKey, theirs: X25519PublicKey, *, host: str, guest: str) -> Ed25519PrivateKey:
-    """The key with which `guest` logs in at `host`; either of them computes it from its own key and the other's."""
-    return _derived(ours.exchange(theirs), f"ncen nats guest login 1 {host} {guest}")
+def meeting_key(
+    ours: X25519PrivateKey, theirs: X25519PublicKey, *, host: str, guest: str, cards: tuple[bytes, bytes] = (b"", b"")
+) -> Ed25519PrivateKey:
+    """The key with which `guest` logs in at `host`; either of them computes it from its own key and the other's.
+
+    `cards` are the editions of the host's and the guest's card (empty: the first), so that two who do not know each
+    other's newest card do not meet, and neither hears the other under keys that it does not know yet.
+    """
+    info = f"ncen nats guest login 1 {host} {guest}"
+    if any(cards):
+        info = f"ncen nats guest login 2 {host} {guest} {cards[0].hex() or '-'} {cards[1].hex() or '-'}"
+    return _derived(ours.exchange(theirs), info)
 
 
 def _derived(secret: bytes, info: str) -> Ed25519PrivateKey:

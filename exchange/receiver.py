@@ -15,10 +15,10 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from exchange import jetstream
-from exchange.accounts import CONSUMER, inbox_of, receipts_of, stream_of
+from exchange.accounts import CONSUMER, inbox_of, login_at, receipts_of, stream_of
 from exchange.envelope import MOST_LINE_BYTES, Malformed, decode_line
 from exchange.inbox import Inbox, OutOfStep, Stopped
-from exchange.nkey import KeyedClient, meeting_key
+from exchange.nkey import KeyedClient
 from exchange.outbox import MOST_LINES
 from exchange.peers import Identity, Peer
 from exchange.relay import STORED, Standing
@@ -62,10 +62,11 @@ class Receiver:
 
     async def run(self) -> None:
         """Receive until cancelled or until the connection breaks (then it raises, and is to be run again)."""
-        key = meeting_key(self._own.box_key, self._peer.box_key, host=self._peer.node, guest=self._own.node)
+        key = login_at(self._own, self._peer)
         prefix = inbox_of(self._own.node)
         client = await jetstream.connect(self._peer.nats_url or "", key, inbox_prefix=prefix, tls=self._tls)
         try:
+            await asyncio.to_thread(self._inbox.met)
             await client.subscribe(f"{prefix}.d.0", cb=self._on_message, pending_bytes_limit=MOST_QUEUED_BYTES)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._keep_asking(client))
@@ -169,12 +170,16 @@ class Receiver:
         told: Standing | None = None
         while True:
             standing = await asyncio.to_thread(self._inbox.standing)
-            if standing.receipt is not None and standing != told:
+            is_asking = standing.receipt is not None or bool(self._own.old_box_keys)
+            if is_asking and standing != told:
                 with contextlib.suppress(NatsError, asyncio.TimeoutError):
                     answer = await client.request(receipts_of(self._own.node), _json(standing), timeout=RECEIPT_S)
-                    if answer.data == STORED:
+                    word, _, boxed_from = answer.data.partition(b" ")
+                    if word == STORED:
                         told = standing
                         await asyncio.to_thread(self._inbox.stored, standing.number, datetime.now(UTC), standing.erased)
+                        if boxed_from.isdigit() and len(boxed_from) <= LONGEST_NUMBER:
+                            await asyncio.to_thread(self._inbox.arrived, standing.number, int(boxed_from))
             await asyncio.sleep(PAUSE_S)
 
 

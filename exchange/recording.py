@@ -48,16 +48,16 @@ class EntryRecorder:
 
     carries: type[AnyCore] = Core
 
-    def __init__(self, box_key: X25519PrivateKey, vault: Vault) -> None:
-        """Open what is boxed for us, and keep entry keys in our own vault."""
-        self._box_key = box_key
+    def __init__(self, box_keys: Sequence[X25519PrivateKey], vault: Vault) -> None:
+        """Open what is boxed for us, to any of our keys, and keep entry keys in our own vault."""
+        self._box_keys = box_keys
         self._vault = vault
 
     def record(self, connection: Session, lines: Sequence[VerifiedLine], now: datetime) -> list[Outcome]:
         """Record what can be accepted; the rest is quarantined."""
         known = premises.known(connection)
         judged: list[Received | Fault | None] = [
-            accept(line.core, line.boxed_key, self._box_key, known, now) if isinstance(line.core, Core) else None
+            accept(line.core, line.boxed_key, self._box_keys, known, now) if isinstance(line.core, Core) else None
             for line in lines
         ]
         accepted = [one for one in judged if isinstance(one, Received)]

@@ -22,7 +22,7 @@ from nats.js.client import JetStreamContext
 
 from domain import forms
 from domain.codes import Line
-from exchange import checkpoint, envelope, erasing, jetstream, outbox, premises, witnessing
+from exchange import checkpoint, envelope, erasing, jetstream, outbox, premises, renewing, witnessing
 from exchange.accounts import account_of, receipts_of
 from exchange.cosigned import Cosigned
 from exchange.envelope import Held, Malformed, Whole
@@ -41,11 +41,13 @@ MOST_IN_STREAM = 50_000
 SESSIONS = 2
 
 _IS_SIGNED_FOR = """
-    SELECT starts_with(r.note, coalesce(f.checkpoint, '?'))
+    SELECT split_part(r.note, E'\n\n', 1) = split_part(coalesce(f.checkpoint, '?'), E'\n\n', 1)
     FROM exchange.receipt r LEFT JOIN exchange.feed_out f ON f.peer = r.peer AND f.number = r.size
     WHERE r.peer = %s AND r.size = %s
 """
-"""Whether the peer's receipt is for the feed as we have it: a receipt is our own checkpoint, cosigned."""
+"""Whether the peer's receipt is for the feed as we have it: a receipt is our own checkpoint, cosigned.
+
+The same words, whichever of our keys has signed them: a receipt may have been on its way while ours was replaced."""
 
 _CHECK_AGAIN = """
     UPDATE exchange.feed f SET recheck = %s
@@ -201,7 +203,7 @@ class Relay:
             stand = premises.standing(known, self._own.node, self._peer.node, datetime.now(UTC))
             return Plan(
                 number=number,
-                generation=generation,
+                generation=renewing.generation(self._own, generation),
                 receipted=receipted,
                 stood=stood,
                 is_open=signed_for != (False,) and (self._peer.role is Role.CEN or (is_checked and stand == stood)),
@@ -217,7 +219,7 @@ class Relay:
             messages: list[bytes] = []
             size = 0
             for row in rows:
-                message = _message(*row)
+                message = _message(self._own, self._peer.node, *row)
                 size += len(message)
                 if messages and size > outbox.MOST_BYTES:
                     break
@@ -230,6 +232,8 @@ class Relay:
         answer = await asyncio.to_thread(self._take, message.data)
         if answer is STORED:
             self.woken.set()
+            if self._peer.successions:  # it may keep a box key for us: up to this line something may be boxed to it
+                answer = b"%s %d" % (STORED, self._peer.boxed_from)
         if message.reply:
             with contextlib.suppress(NatsError):
                 await message.respond(answer)
@@ -245,12 +249,19 @@ class Relay:
             self._store_confirmations(told.erased)
         except (msgspec.MsgspecError, UnicodeDecodeError, Malformed):
             return REFUSED
+        self._meet()
         if told.wants_again:
             self._check_again(told.number)
             self._standing = self._again = told.number
         elif self._standing is not None:
             self._standing = max(self._standing, told.number)
         return STORED
+
+    def _meet(self) -> None:
+        """The peer has logged in under our newest cards."""
+        if self._own.edition or self._peer.edition:
+            with self._sessions.session() as connection:
+                renewing.met(connection, self._own, self._peer)
 
     def _store_confirmations(self, notes: tuple[str, ...]) -> None:
         if notes:
@@ -264,13 +275,7 @@ class Relay:
                 connection.execute(_CHECK_AGAIN, [number, self._peer.node, number, number])
 
     def _store(self, told: Standing, receipt: str) -> bool:
-        head, _ = checkpoint.read_receipt(
-            receipt,
-            origin=self._own.node,
-            origin_key=self._own.signing_key.public_key(),
-            recipient=self._peer.node,
-            recipient_key=self._peer.signing_key,
-        )
+        head, _ = renewing.read_receipt(receipt, self._own, self._peer)
         if head.size != told.number:
             return False
         with self._sessions.session() as connection:
@@ -284,6 +289,8 @@ class Relay:
 
 
 def _message(  # noqa: PLR0913, PLR0917  # the columns of a line
+    own: Identity,
+    peer: str,
     number: int,
     core: bytes,
     boxed_key: bytes | None,
@@ -292,10 +299,11 @@ def _message(  # noqa: PLR0913, PLR0917  # the columns of a line
     signed: str | None,
     held: bytes | None,
 ) -> bytes:
-    """A line as it travels."""
-    hashes = outbox.split_proof(proof)
+    """A line as it travels now, signed by the key that holds now."""
+    hashes, signed = outbox.split_proof(proof), renewing.head(own, signed)
     if held is not None:
+        signature = renewing.held(own, peer, number, leaf_hash, held)
         return envelope.encode(
-            Held(number=number, leaf_hash=leaf_hash, signature=held, proof=hashes, checkpoint=signed)
+            Held(number=number, leaf_hash=leaf_hash, signature=signature, proof=hashes, checkpoint=signed)
         )
     return envelope.encode(Whole(core=core, boxed_key=boxed_key, proof=hashes, checkpoint=signed))

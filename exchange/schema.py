@@ -30,6 +30,11 @@ CREATE TABLE IF NOT EXISTS exchange.peer (
 ALTER TABLE exchange.peer ADD COLUMN IF NOT EXISTS state text NOT NULL DEFAULT 'active'
   CHECK (state IN ('active', 'suspended', 'removed'));
 ALTER TABLE exchange.peer ADD COLUMN IF NOT EXISTS state_at timestamptz;
+ALTER TABLE exchange.peer ADD COLUMN IF NOT EXISTS successions text[] NOT NULL DEFAULT '{}';
+ALTER TABLE exchange.peer ADD COLUMN IF NOT EXISTS held text CHECK (held IN ('revoked', 'two-successors'));
+ALTER TABLE exchange.peer ADD COLUMN IF NOT EXISTS held_card text;
+ALTER TABLE exchange.peer ADD COLUMN IF NOT EXISTS boxed_from bigint NOT NULL DEFAULT 0;
+ALTER TABLE exchange.peer ADD COLUMN IF NOT EXISTS met bytea;
 
 -- what we send ------------------------------------------------------------------------------------------------------
 CREATE TABLE IF NOT EXISTS exchange.premise (
@@ -113,6 +118,7 @@ CREATE TABLE IF NOT EXISTS exchange.inbox_feed (
   evidence bytea,
   stopped_at timestamptz
 );
+ALTER TABLE exchange.inbox_feed ADD COLUMN IF NOT EXISTS arrived int NOT NULL DEFAULT 0;
 CREATE TABLE IF NOT EXISTS exchange.inbox (
   origin text NOT NULL,
   number bigint NOT NULL,

@@ -4,9 +4,10 @@ from datetime import datetime
 
 import msgspec
 
-from exchange import peers
+from exchange import peers, renewing
 from exchange.erasing import Notices, notices
 from exchange.peers import Role
+from exchange.successors import Held
 from ledger.sessions import Session, connect
 
 
@@ -56,11 +57,16 @@ class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
     nats_url: str | None
     sending: Sending
     receiving: Receiving
+    held: Held | None = None
+    """Why the peer is suspended until a person decides which of its cards is its own."""
+    waits_for_cards: bool = False
+    """Whether we and the peer have not met yet under our newest cards: until then both feeds wait."""
 
 
-def status(database_url: str) -> list[FeedStatus]:
-    """How the feeds with all peers stand, by node code."""
+def status(database_url: str, edition: bytes = b"") -> list[FeedStatus]:
+    """How the feeds with all peers stand, by node code; `edition` is that of our own card."""
     with connect(database_url) as connection:
+        waiting = renewing.waiting(connection, edition)
         return [
             FeedStatus(
                 peer=peer.node,
@@ -69,6 +75,8 @@ def status(database_url: str) -> list[FeedStatus]:
                 nats_url=peer.nats_url,
                 sending=_sending(connection, peer.node),
                 receiving=_receiving(connection, peer.node),
+                held=peer.held,
+                waits_for_cards=peer.node in waiting,
             )
             for peer in peers.listed(connection)
         ]

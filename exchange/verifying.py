@@ -22,13 +22,21 @@ class Mismatch(Exception):  # noqa: N818  # an answer about a feed, not a fault 
     """The feed does not fit what was signed or what came before; the message is a sentence and quotes nothing."""
 
 
+class FormerKey(Exception):  # noqa: N818  # an answer: nothing is wrong, and nothing is taken
+    """The batch is signed by a key that its sender has replaced: it will sign it anew."""
+
+
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """The feed that a batch must continue: from whom to whom, signed by which key, carrying which kind of core."""
+    """The feed that a batch must continue: from whom to whom, signed by which key, carrying which kind of core.
+
+    `former` are the keys that the sender had before: nothing that they have signed is believed.
+    """
 
     origin: str
     recipient: str
     key: Ed25519PublicKey
     carries: type[AnyCore]
+    former: tuple[Ed25519PublicKey, ...] = ()
 
 
 class VerifiedLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +64,7 @@ def verify(raws: Sequence[bytes], source: Source, before: Frontier) -> Verified:
 
     Raises:
         Mismatch: it does not fit.
+        FormerKey: it is signed by a key that the sender has replaced.
     """
     if not 0 < len(raws) <= MOST_LINES:
         raise Mismatch(f"A batch has between 1 and {MOST_LINES} lines, and its last one the checkpoint.")
@@ -65,6 +74,8 @@ def verify(raws: Sequence[bytes], source: Source, before: Frontier) -> Verified:
         head = checkpoint.read(signed, origin=source.origin, recipient=source.recipient, key=source.key)
         verified = tuple(_lines(lines, source, before.size))
     except Malformed as error:
+        if any(_is_signed(raws[-1], source, key) for key in source.former):
+            raise FormerKey from None
         raise Mismatch(str(error)) from None
     frontier = Frontier(before.size, before.peaks)
     frontier.extend(line.leaf_hash for line in verified)
@@ -76,6 +87,16 @@ def verify(raws: Sequence[bytes], source: Source, before: Frontier) -> Verified:
         if not verify_inclusion(line.leaf_hash, line.number - 1, head.size, line.proof, head.root):
             raise Mismatch(f"The inclusion proof of line {line.number} does not hold.")
     return Verified(lines=verified, frontier=frontier, head=head, signed=signed)
+
+
+def _is_signed(raw: bytes, source: Source, key: Ed25519PublicKey) -> bool:
+    """Whether the checkpoint of this line is signed by a key."""
+    try:
+        signed = decode_line(raw).checkpoint
+        checkpoint.read(signed or "", origin=source.origin, recipient=source.recipient, key=key)
+    except Malformed:
+        return False
+    return True
 
 
 def _only_signed(lines: Sequence[Line]) -> str:

@@ -2,7 +2,7 @@
 
 A peer has two trees that are witnessed: its ledger, and its processing log, whose origin says so. The words are those
 of C2SP tlog-witness's `add-checkpoint`, over NATS instead of HTTP; before them, the successions of the peer's keys,
-from the one that its card told. A first checkpoint is taken as it is; then a consistency proof is needed, and never is
+from the first that its card told. A first checkpoint is taken as it is; then a proof of consistency is needed, never is
 a smaller tree cosigned, nor another root at the same size. What was cosigned is kept before it is answered, also
 outside of PostgreSQL, so that a witness whose database is brought back forgets none; what was refused is evidence.
 """
@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from exchange import log_losses, losses
+from exchange import log_losses, losses, renewing
 from exchange.cosigned import Cosigned, NotKept
 from exchange.peers import Identity, Peer
 from ledger import checkpoint, log_tree, node_keys
@@ -149,7 +149,7 @@ def _judge(  # noqa: PLR0913, PLR0917  # as `judge`
         is_normal = problem.status == CONFLICT and asked.old != last[0] and head.size >= last[0]
         return problem if is_normal else _refused(connection, problem, head, asked.note, at)
     if head.size == last[0]:
-        return Answer(COSIGNED, last[2])
+        return Answer(COSIGNED, renewing.cosignature(own, asked.note, last[2], at))
     line = checkpoint.cosignature(asked.note, checkpoint.ledger_of(own.node), own.signing_key, at)
     if kept is not None:
         kept.write(head, asked.note, line)
@@ -176,12 +176,12 @@ def _read(keys: NodeKeys, peer: Peer, origin: str, note: str) -> Head:
 
 
 def keys_of(connection: Session, peer: Peer) -> NodeKeys:
-    """Return the keys that a peer's ledger is signed with: that of its card, and those to which it has led us."""
+    """Return the keys that a peer's ledger is signed with: the first of its card, and those to which it has led us."""
     origin = checkpoint.ledger_of(peer.node)
     rows = connection.execute(
         "SELECT note FROM exchange.peer_succession WHERE origin = %s ORDER BY serial", [origin]
     ).fetchall()
-    return node_keys.chain(origin, peer.signing_key.public_bytes_raw(), tuple(note for (note,) in rows))
+    return node_keys.chain(origin, peer.keys.first_identity, tuple(note for (note,) in rows))
 
 
 def _follow(connection: Session, peer: Peer, raw: bytes, at: datetime) -> Answer:

@@ -19,9 +19,9 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from exchange import jetstream, losses, witness
-from exchange.accounts import inbox_of, witness_of
+from exchange.accounts import inbox_of, login_at, witness_of
 from exchange.cosigned import Cosigned
-from exchange.nkey import KeyedClient, meeting_key
+from exchange.nkey import KeyedClient
 from exchange.peers import Identity, Peer
 from exchange.witness import CONFLICT, COSIGNED, Answer, Asked, NotAsked
 from ledger import checkpoint, checkpoints, log_tree
@@ -131,7 +131,7 @@ class Submitter:
 
     async def run(self) -> None:
         """Ask whenever there is a newer checkpoint, until cancelled or until the connection breaks."""
-        key = meeting_key(self._own.box_key, self._peer.box_key, host=self._peer.node, guest=self._own.node)
+        key = login_at(self._own, self._peer)
         prefix = inbox_of(self._own.node)
         client = await jetstream.connect(self._peer.nats_url or "", key, inbox_prefix=prefix, tls=self._tls)
         try:

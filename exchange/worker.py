@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import ssl
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,8 +45,8 @@ THREADS = 32
 TURN = (0x6E63656E, 0x78)
 """The lock of the worker that is connected: "ncen" and x."""
 
-Part: TypeAlias = tuple[str, str, str | None]
-"""A relay or receiver: which of them, for which peer, at which address."""
+Part: TypeAlias = tuple[str, str, str | None, str]
+"""A relay or receiver: which of them, for which peer, at which address, under which of its cards."""
 
 log = structlog.get_logger()
 
@@ -68,19 +68,63 @@ def run(  # noqa: PLR0913  # what a worker of a node is given, each by its name
     `nats_url` is our own server, on which peers read from us (None: we only receive); `tls` is for connections to
     peers, `own_tls` for that to our own server; `checkpoints` is the folder in which what we cosign is kept too.
 
+    When a key of our card is replaced, it goes on with the new one.
+
     Raises:
         Unsafe, ValueError: the database belongs to another node or role, or its settings are not safe.
     """
     schema.prepare(database_url, node=node, role=role)
+    while not stop.is_set():
+        with _until_renewed(keys, stop) as shift:
+            _run(database_url, node, keys, nats_url, shift, role, (tls, own_tls), checkpoints)
+
+
+@contextlib.contextmanager
+def _until_renewed(keys: Path, stop: threading.Event) -> Iterator[threading.Event]:
+    """An event that is set when the worker is told to stop, or the keys of our card are not those any more."""
+    shift, was = threading.Event(), _edition(keys)
+
+    def watch() -> None:
+        while not shift.is_set() and not stop.wait(LOOK_S) and _edition(keys) == was:
+            pass
+        shift.set()
+
+    watching = threading.Thread(target=watch, name="exchange-watch", daemon=True)
+    watching.start()
+    try:
+        yield shift
+    finally:
+        shift.set()
+        watching.join()
+
+
+def _edition(keys: Path) -> list[str]:
+    """The statements about our card's keys, and the box keys that are there."""
+    if not keys.is_dir():
+        return []
+    return sorted(path.name for path in keys.iterdir() if path.name.startswith(("card-", "box")))
+
+
+def _run(  # noqa: PLR0913, PLR0917  # what `run` is given
+    database_url: str,
+    node: str,
+    keys: Path,
+    nats_url: str | None,
+    stop: threading.Event,
+    role: str,
+    tls: tuple[ssl.SSLContext | None, ssl.SSLContext | None],
+    checkpoints: Path | None,
+) -> None:
+    """Exchange under our card as it is."""
     own = Identity.open(keys, node=node, role=role)
     with contextlib.ExitStack() as stack:
         recorder: Recorder
         if own.role is Role.CEN:
             recorder = NoticeRecorder(stack.enter_context(Ledger.open(database_url, node=node, keys=keys)))
         else:
-            recorder = EntryRecorder(own.box_key, Vault(Keyring.open(keys)))
+            recorder = EntryRecorder(own.box_keys, Vault(Keyring.open(keys)))
         threads = stack.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="exchange"))
-        work = Work(database_url, own, keys, recorder, nats_url, stop, (tls, own_tls), checkpoints)
+        work = Work(database_url, own, keys, recorder, nats_url, stop, tls, checkpoints)
         exporters = [threads.submit(work.export_to_nations), threads.submit(work.export_to_cen)]
         try:
             asyncio.run(work.connect_all(threads))
@@ -221,11 +265,11 @@ class Work:
     def _parts(self, peer: Peer) -> list[tuple[Part, Callable[[], Awaitable[None]]]]:
         parts: list[tuple[Part, Callable[[], Awaitable[None]]]] = []
         if self._own.role is Role.NATION and self._nats_url is not None:
-            parts.append((("relay", peer.node, None), lambda: self._relay(peer)))
+            parts.append((("relay", peer.node, None, peer.fingerprint), lambda: self._relay(peer)))
         if peer.role is Role.NATION and peer.nats_url is not None:
-            parts.append((("receiver", peer.node, peer.nats_url), lambda: self._receive(peer)))
+            parts.append((("receiver", peer.node, peer.nats_url, peer.fingerprint), lambda: self._receive(peer)))
             if self._own.role is Role.NATION:
-                parts.append((("witness", peer.node, peer.nats_url), lambda: self._submit(peer)))
+                parts.append((("witness", peer.node, peer.nats_url, peer.fingerprint), lambda: self._submit(peer)))
         return parts
 
     async def _relay(self, peer: Peer) -> None:

@@ -48,7 +48,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
 
 def signed(certificate: Certificate, keyring: Keyring) -> str:
     """Return the certificate as a signed note: one line of JSON, and the node's signature below it."""
-    return note.sign(f"{msgspec.json.encode(certificate).decode()}\n", certificate.node, keyring.signing_key)
+    signing_key = Keyring.open(keyring.folder).signing_key  # it may have been replaced since the keyring was opened
+    return note.sign(f"{msgspec.json.encode(certificate).decode()}\n", certificate.node, signing_key)
 
 
 def told(certificate: str) -> Certificate:

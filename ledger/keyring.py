@@ -6,15 +6,16 @@ A secret is never made anew once it exists, and never shown. Epoch keys come and
 at work: the newest is used for what is new, whatever it was when the folder was opened.
 """
 
-import os
 import re
 import secrets
 import time
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from ledger import card_keys
+from ledger.card_keys import FIRST_FILE, CardKeys, Kind
 from ledger.errors import NotFound, Unsafe
 from ledger.key_provider import InFiles, provider_of
 from ledger.whole_file import flush_folder, make_folder, make_whole
@@ -44,10 +45,10 @@ class Keyring:
         """Makes tags of what must be found without being told."""
         self.intake_key = _secret(folder / "intake.key")
         """Makes record ids of what identifies a row in a file."""
-        self.signing_key = Ed25519PrivateKey.from_private_bytes(_secret(folder / "signing.key"))
-        """Signs as this node."""
-        self.box_key = X25519PrivateKey.from_private_bytes(_secret(folder / "box.key"))
-        """Opens what others seal for this node."""
+        self.card_keys: CardKeys | None = None
+        """The keys of the node's card, and how it came to them; None where none was ever replaced."""
+        self.signing_key, self.box_key = self._of_card()
+        """What signs as this node, and what opens what others seal for it."""
 
     @classmethod
     def open(cls, folder: Path) -> "Keyring":
@@ -64,6 +65,51 @@ class Keyring:
                 raise Unsafe(f"Others may enter the keys folder {folder}: give it to its owner alone (chmod 700).")
             folder.chmod(0o700)  # a new folder, made by hand
         return cls(folder)
+
+    # -- the keys of the card
+
+    def _of_card(self) -> tuple[Ed25519PrivateKey, X25519PrivateKey]:
+        """Read the secrets that hold now, again when one of them was replaced just then."""
+        while True:
+            notes = card_keys.successions(self.folder)
+            try:
+                self.card_keys = card_keys.held(self.folder)
+                identity, box = (self._holding(kind) for kind in Kind)
+            except Unsafe:
+                if notes == card_keys.successions(self.folder):
+                    raise
+            else:
+                if notes == card_keys.successions(self.folder):
+                    return Ed25519PrivateKey.from_private_bytes(identity), X25519PrivateKey.from_private_bytes(box)
+
+    def _holding(self, kind: Kind) -> bytes:
+        """Read the secret that holds now; one that was replaced, and that a crash has left, is destroyed."""
+        known = self.card_keys
+        if known is None:
+            return _secret(self.folder / FIRST_FILE[kind])
+        key = (known.identities if kind is Kind.IDENTITY else known.boxes)[-1]
+        path = self.folder / card_keys.file_of(key)
+        if not path.exists():
+            raise Unsafe(f"{path} is missing: restore it from its copy, or this node is not itself any more.")
+        secret = _secret(path)
+        if card_keys.public_of(kind, secret) != key.public_key:
+            raise Unsafe(f"{path} is not the key that the statements in {self.folder} lead to.")
+        card_keys.destroy_replaced(self.folder, known)
+        return secret
+
+    @property
+    def first_identity(self) -> Ed25519PublicKey:
+        """The key by which this node became known: with it the chain of its ledger's keys begins."""
+        if self.card_keys is None:
+            return self.signing_key.public_key()
+        return Ed25519PublicKey.from_public_bytes(self.card_keys.first_identity)
+
+    @property
+    def old_box_keys(self) -> tuple[X25519PrivateKey, ...]:
+        """The replaced box keys that have not been destroyed yet, newest first; read anew each time."""
+        replaced = () if self.card_keys is None else reversed(self.card_keys.boxes[:-1])
+        paths = [self.folder / card_keys.file_of(key) for key in replaced]
+        return tuple(X25519PrivateKey.from_private_bytes(_secret(path)) for path in paths if path.exists())
 
     # -- epochs
 
@@ -112,12 +158,7 @@ class Keyring:
         if path.exists():
             if path.suffix == WRAPPED:
                 self._provider.destroy(_read(path))
-            with path.open("r+b") as file:
-                file.write(secrets.token_bytes(path.stat().st_size))
-                file.flush()
-                os.fsync(file.fileno())
-            path.unlink(missing_ok=True)
-            flush_folder(self.folder)
+            card_keys.destroy(path)
         self._look()
 
     def epoch_file(self, epoch: int) -> Path:

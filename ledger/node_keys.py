@@ -17,10 +17,10 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from ledger import checkpoint, note
+from ledger import card_keys, checkpoint, note
 from ledger.checkpoint import Head, NotCheckpoint
-from ledger.errors import Unsafe
-from ledger.whole_file import write_whole
+from ledger.errors import Conflict, Unsafe
+from ledger.whole_file import alone_in, write_whole
 
 MOST_NOTE_BYTES = 4_096
 _FILE = re.compile(r"^succession-([0-9]{1,6})\.note$")
@@ -235,7 +235,9 @@ def _cut(key: NodeKey, size: int) -> NodeKey:
 
 
 def known(folder: Path, node: str, identity: Ed25519PublicKey) -> NodeKeys:
-    """Return the keys of a node: that by which peers know it, and those to which the successions beside it lead.
+    """Return the keys of a node: that by which it became known, and those to which the successions beside it lead.
+
+    `identity` is the first that the node had (`Keyring.first_identity`), also when it has another now.
 
     Raises:
         Unsafe: a succession does not hold.
@@ -253,6 +255,8 @@ def signer(folder: Path, keys: NodeKeys, identity: Ed25519PrivateKey) -> Ed25519
         Unsafe: it is not there, or not the one that the successions lead to.
     """
     if not keys.notes:
+        if identity.public_key().public_bytes_raw() != keys.keys[0].public_key:
+            raise Unsafe(f"The succession of the first key is missing in {folder}: restore it from its copy.")
         return identity
     path = folder / f"ledger-{len(keys.notes)}.key"
     if not path.exists():
@@ -260,6 +264,8 @@ def signer(folder: Path, keys: NodeKeys, identity: Ed25519PrivateKey) -> Ed25519
     key = Ed25519PrivateKey.from_private_bytes(path.read_bytes())
     if key.public_key().public_bytes_raw() != keys.keys[-1].public_key:
         raise Unsafe(f"{path} is not the key that the successions in {folder} lead to.")
+    for serial in range(1, len(keys.notes)):  # what a crash has left of keys that were replaced
+        card_keys.destroy(folder / f"ledger-{serial}.key")
     return key
 
 
@@ -272,8 +278,18 @@ def replace(  # noqa: PLR0913  # where, upon which keys, and what is stated
 
     Raises:
         Unsafe: the key that signs now is not there.
+        Conflict: the key was replaced meanwhile.
     """
-    old, serial = signer(folder, keys, identity), len(keys.notes) + 1
+    with alone_in(folder):
+        if successions(folder) != keys.notes:
+            raise Conflict("The key was replaced just now: say it again if it is to be replaced once more.")
+        return _replace(folder, keys, signer(folder, keys, identity), size=size, why=why, loss=loss)
+
+
+def _replace(  # noqa: PLR0913  # as `replace`
+    folder: Path, keys: NodeKeys, old: Ed25519PrivateKey, *, size: int, why: Why, loss: Loss | None
+) -> NodeKeys:
+    serial = len(keys.notes) + 1
     new = Ed25519PrivateKey.generate()
     write_whole(folder / f"ledger-{serial}.key", new.private_bytes_raw())
     told = Succession(
@@ -289,7 +305,7 @@ def replace(  # noqa: PLR0913  # where, upon which keys, and what is stated
     once = note.sign(told.text, keys.origin, old)
     signed = once + note.sign(told.text, keys.origin, new).removeprefix(f"{told.text}\n")
     write_whole(folder / f"succession-{serial}.note", signed.encode())  # from here on the new one counts
-    (folder / f"ledger-{serial - 1}.key").unlink(missing_ok=True)
+    card_keys.destroy(folder / f"ledger-{serial - 1}.key")
     return chain(keys.origin, keys.keys[0].public_key, (*keys.notes, signed))
 
 

@@ -69,7 +69,7 @@ class Prover:
             Unsafe: the folder is not safe, or the successions in it do not hold.
         """
         keyring = Keyring.open(keys)
-        known = node_keys.known(keyring.folder, node, keyring.signing_key.public_key())
+        known = node_keys.known(keyring.folder, node, keyring.first_identity)
         return cls(node, node_keys.signer(keyring.folder, known, keyring.signing_key), known, folder)
 
     def look(self, connection: Session) -> Verdict:

@@ -15,6 +15,11 @@ from cli.output import Unreachable
 from cli.processes import Held, find, held, holder, until
 from cli.settings import Settings, load
 from cli.supervisor import ask_for_nats, nats_of, nats_url, running, state_of, stop_leftovers, worker_process
+from exchange import peers, renewing
+from exchange.accounts import account_of
+from exchange.nkey import login_key, public_text
+from exchange.peers import Identity
+from ledger.card_keys import Kind, Why
 
 SUPERVISE = """
 import sys
@@ -168,6 +173,40 @@ def test_nats_is_started_when_the_first_peer_comes(open_folder: Path, database_u
         node.processes[0].terminate()
         assert node.processes[0].wait(60) == 0
         assert not server.is_running()
+    finally:
+        _end(node)
+
+
+def test_logins_follow_a_key_also_when_the_verb_that_replaced_it_was_killed(
+    open_folder: Path, database_url: str
+) -> None:
+    node = Node(open_folder, database_url, NCEN_NATS="auto")
+    settings = node.settings
+
+    def own() -> Identity:
+        return Identity.open(settings.keys, node=settings.node)
+
+    def login() -> str:
+        return public_text(login_key(own().signing_key, account_of("ZZ")).public_key())
+
+    try:
+        node.start()
+        node.waits_for("ready")
+        peers.add(database_url, own(), Identity.open(open_folder / "zz", node="ZZ").card())
+        server = ask_for_nats(settings)
+        assert server is not None
+
+        def accounts() -> str:
+            return (server._place() / "accounts.conf").read_text()
+
+        before = login()
+        assert before in accounts()
+        for kind in Kind:
+            shown = accounts()
+            renewing.replace(settings.keys, settings.node, kind, Why.ROTATED, size=0)  # and no more
+            assert until(lambda: accounts() != shown, wait_s=30)  # noqa: B023  # at once
+            assert login() in accounts()
+        assert before not in accounts()
     finally:
         _end(node)
 

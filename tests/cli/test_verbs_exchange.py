@@ -1,5 +1,7 @@
 """What the command shows of the exchange: what came from a peer, what would go to one, and what the CEN is told."""
 
+import json
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,7 +13,8 @@ from cli.output import ExitCode
 from cli.postgres import EmbeddedPostgres
 from domain.codes import Reason
 from domain.seizure import CorrectGoods
-from exchange import accounts, peers, witness
+from exchange import accounts, peers, renewing, witness
+from ledger.card_keys import Kind, Why
 from ledger.prover import Prover
 from tests.cli.node import Inside, Ncen
 from tests.conftest import fresh_database
@@ -189,3 +192,58 @@ def test_a_peer_is_suspended_resumed_and_removed(nodes: Nodes) -> None:
         assert logins() > 0
         assert [peer.node for peer in peers.active(xa.session)] == ["XB"]
     assert ncen.run("peer", "suspend", "XC").returncode == ExitCode.NOT_FOUND
+
+
+def card_of(ncen: Ncen, folder: Path) -> tuple[str, str]:
+    """A node's card as a file, and its fingerprint."""
+    told = ncen.tells("peer", "card", "--nats-url", "nats://192.0.2.1:4222")
+    path = folder / f"{told['card']['node']}-{told['fingerprint'][:4]}.json"
+    path.write_text(json.dumps(told["card"]))
+    return str(path), told["fingerprint"]
+
+
+def test_keys_of_the_card_are_replaced_and_followed(nodes: Nodes, tmp_path: Path) -> None:
+    (xa, one), (xb, other) = nodes["XA"], nodes["XB"]
+    meet(xa, xb)
+    stolen = tmp_path / "stolen"
+    shutil.copytree(xa.keys, stolen)
+    old = card_of(one, tmp_path)
+    assert [key["why"] for key in one.tells("keys", "list", "--kind", "identity")["keys"]] == [None]
+    for kind in ("identity", "box"):
+        told = one.tells("keys", "rotate", "--kind", kind)
+        assert [key["why"] for key in told["keys"]] == ["rotated", None]
+    assert len(one.tells("keys", "list")["keys"]) == 2, "the ledger's key is another since"
+    assert len(one.tells("keys", "rotate")["keys"]) == 3
+    assert "have not met XB" in one.run("status").stdout
+    assert "have not met XB" in one.does("feed", "status")
+    assert one.tells("feed", "status")["feeds"][0]["waits_for_cards"]
+    new = card_of(one, tmp_path)
+    assert new[1] != old[1]
+    assert "not the one that was given" in other.fails(ExitCode.USAGE, "peer", "add", new[0], "--fingerprint", old[1])
+    assert other.tells("peer", "add", new[0], "--fingerprint", new[1])["fingerprint"] == new[1]
+    assert "an older one" in other.fails(ExitCode.REFUSED, "peer", "add", old[0])
+    assert "kept for XB" in one.does("keys", "list", "--kind", "box")
+    fingerprint = one.tells("keys", "list", "--kind", "box")["keys"][0]["fingerprint"]
+    assert one.tells("keys", "destroy") == {"destroyed": [], "kept": {fingerprint: ["XB"]}}
+    assert one.tells("keys", "destroy", "--anyway") == {"destroyed": [fingerprint], "kept": {}}
+    assert "no replaced box key" in one.does("keys", "destroy")
+    assert one.run("verify").returncode == ExitCode.DONE
+
+    one.does("keys", "revoke", "--kind", "identity")
+    revoked = card_of(one, tmp_path)
+    said = other.fails(ExitCode.REFUSED, "peer", "add", revoked[0], "--fingerprint", revoked[1])
+    assert "has revoked the key by which we know it" in said
+    assert other.tells("peer", "list")["peers"][0]["held"] == "revoked"
+    for shown in (other.run("status"), other.run("feed", "status"), other.run("peer", "list")):
+        assert "HELD" in shown.stdout
+    assert "has revoked" in other.fails(ExitCode.REFUSED, "peer", "resume", "XA")
+    other.fails(ExitCode.USAGE, "peer", "replace", revoked[0], "--fingerprint", new[1])
+    taken = other.tells("peer", "replace", revoked[0], "--fingerprint", revoked[1])
+    assert (taken["state"], taken["held"], taken["fingerprint"]) == ("active", None, revoked[1])
+
+    renewing.replace(stolen, "XA", Kind.IDENTITY, Why.ROTATED, size=0)
+    thiefs = tmp_path / "thief.json"
+    thiefs.write_text(peers.write_card(peers.Identity.open(stolen, node="XA").card()))
+    assert "the key was stolen" in other.fails(ExitCode.REFUSED, "peer", "add", str(thiefs))
+    assert other.tells("peer", "list")["peers"][0] == taken | {"state": "suspended", "held": "two-successors"}
+    assert other.tells("peer", "replace", revoked[0], "--fingerprint", revoked[1]) == taken

@@ -83,7 +83,7 @@ class Node:
             "WHERE peer = %s AND number > %s ORDER BY number",
             [peer.node, after],
         ).fetchall()
-        return [_message(*row) for row in rows]
+        return [_message(self.own, peer.node, *row) for row in rows]
 
     def batches(self, peer: Peer, after: int = 0) -> list[tuple[int, list[bytes]]]:
         """Batches of a feed as the receiver gets them: first number and lines."""
@@ -102,7 +102,7 @@ class Node:
         recorder = (
             NoticeRecorder(self.ledger)
             if self.own.role is peers.Role.CEN
-            else EntryRecorder(self.own.box_key, self.ledger.vault)
+            else EntryRecorder(self.own.box_keys, self.ledger.vault)
         )
         return inbox.Inbox(self.url, self.own, peer, recorder)
 

@@ -259,7 +259,7 @@ def judged(
     premise: KnownPremise = AGREED, boxed_for: X25519PrivateKey = BOX, *, is_personal: bool = True, **changes: object
 ) -> Received | Fault:
     one, boxed = core(1, is_personal=is_personal, to=boxed_for, **changes)
-    return accept(one, boxed, BOX, [premise], NOW)
+    return accept(one, boxed, (BOX,), [premise], NOW)
 
 
 def under(**changes: object) -> KnownPremise:
@@ -300,7 +300,7 @@ def test_a_body_that_is_not_its_event_is_quarantined() -> None:
     one, _ = core(1)
     body = encode_event(NarrativeWritten(text="words"))
     leaf = leaf_hash(leaf_bytes(one.header, body, one.attribution_hash))
-    assert accept(msgspec.structs.replace(one, body=body, leaf=leaf), None, BOX, [AGREED], NOW) is Fault.BODY
+    assert accept(msgspec.structs.replace(one, body=body, leaf=leaf), None, (BOX,), [AGREED], NOW) is Fault.BODY
 
 
 def test_what_fits_is_accepted_with_its_provenance() -> None:

@@ -35,6 +35,7 @@ TRIED = {
     "evidence make --output": WRITTEN,
     "evidence check FILE": DOORS,
     "peer add FILE": LINES,
+    "peer replace FILE": LINES,
 }
 """What each door is tried by: a file of this folder, or why it needs none."""
 

@@ -146,7 +146,7 @@ def test_a_signed_entry_with_a_hostile_body_is_set_aside(name: str) -> None:
     body = BODIES[name]
     leaf = leaf_hash(leaf_bytes(one.header, body, one.attribution_hash))
     with used() as used_up:
-        judged = accept(msgspec.structs.replace(one, body=body, leaf=leaf), None, good.BOX, [good.AGREED], good.NOW)
+        judged = accept(msgspec.structs.replace(one, body=body, leaf=leaf), None, (good.BOX,), [good.AGREED], good.NOW)
     assert judged is Fault.BODY
     assert used_up.bytes < MOST_BYTES
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ledger import checkpoint, checkpoints, evidence, node_keys, note
+from ledger import card_keys, checkpoint, checkpoints, evidence, node_keys, note
 from ledger.checkpoint import Head, NotCheckpoint
 from ledger.errors import Unsafe
 from ledger.keyring import Keyring
@@ -142,3 +142,38 @@ def test_bundles_are_proven_by_the_key_that_counts(
         ):
             with pytest.raises(Refuted):
                 check(json.dumps(bad).encode(), {})
+
+
+def test_bundles_begin_with_the_first_identity_also_when_it_was_replaced(
+    ledger: Ledger, session: Session, keys: Path, tmp_path: Path
+) -> None:
+    record(ledger, session, 10)
+    prover(keys, tmp_path / "c").look(session)
+    first = Keyring.open(keys)
+    replaced(keys, 10)
+    card = card_keys.begin("NL", first.signing_key, first.box_key)
+    card_keys.replace(keys, card, card_keys.Kind.IDENTITY, first.signing_key, card_keys.Why.REVOKED)
+    record(ledger, session, 1)
+    newest = prover(keys, tmp_path / "c")
+    assert newest.look(session).is_sound
+    assert newest.look_at_all(session).is_sound
+    [row] = session.execute("SELECT record_id FROM ledger.sealed WHERE position = 3").fetchall()
+    lines = evidence.lines_of(session, [row[0]])
+    for signed in checkpoints.find(session, newest.keys, None).signed:
+        raw = evidence.write(evidence.bundle(session, evidence.prove(session, lines, (signed,)), newest.keys))
+        assert check(raw, {"ncen/NL": fingerprint(first.signing_key.public_key().public_bytes_raw())})
+    other = Keyring.open(keys).signing_key
+    assert other.public_key() != first.signing_key.public_key()
+    for stranger in (first.signing_key, other):
+        with pytest.raises(NotCheckpoint):
+            newest.keys.read(checkpoint.sign(Head("ncen/NL", 12, bytes(32)), stranger))
+
+
+def test_keys_that_a_crash_has_left_are_destroyed(keys: Path) -> None:
+    Keyring.open(keys)
+    replaced(keys, 1)
+    left = (keys / "ledger-1.key").read_bytes()
+    replaced(keys, 2)
+    (keys / "ledger-1.key").write_bytes(left)
+    prover(keys, keys)
+    assert not (keys / "ledger-1.key").exists()

@@ -126,7 +126,7 @@ class Node:
 
     def inbox(self) -> Inbox:
         """The inbox of the peer's feed."""
-        inbox = Inbox(self.name, self.own, self.peer, EntryRecorder(self.own.box_key, self.vault()))
+        inbox = Inbox(self.name, self.own, self.peer, EntryRecorder(self.own.box_keys, self.vault()))
         sessions: Any = self.sessions
         inbox._sessions = sessions
         return inbox

@@ -295,7 +295,8 @@ def is_signed_for(_: Session, transaction: Transaction, parameters: Sequence[Any
     receipt, line = transaction.get("receipt", *parameters), transaction.get("feed_out", *parameters)
     if receipt is None:
         return [], 0
-    return [(receipt["note"].startswith((line and line["checkpoint"]) or "?"),)], 1
+    told, ours = (one.partition("\n\n")[0] for one in (receipt["note"], (line and line["checkpoint"]) or "?"))
+    return [(told == ours,)], 1
 
 
 @statement(
@@ -322,3 +323,11 @@ def store_receipt(_: Session, transaction: Transaction, parameters: Sequence[Any
     known = transaction.get("receipt", peer, size) or {"note": note}
     transaction.put("receipt", (peer, size), known | {"quarantined": quarantined, "stopped": stopped})
     return [], 1
+
+
+@statement("SELECT box_key FROM exchange.peer WHERE node = %s")
+def box_key_of(_: Session, _transaction: Transaction, parameters: Sequence[Any]) -> Answer:
+    """The box key of a peer, which nobody replaces here."""
+    from tests.simulation.nodes import card
+
+    return [(card(parameters[0]).box_key.public_bytes_raw(),)], 1

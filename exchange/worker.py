@@ -27,6 +27,7 @@ from exchange.receiver import Receiver
 from exchange.recording import EntryRecorder, NoticeRecorder, Recorder
 from exchange.relay import Relay
 from exchange.witnessing import Submitter
+from ledger import loss, node_keys
 from ledger.keyring import Keyring
 from ledger.ledger import Ledger, Reader
 from ledger.sessions import Session, connect
@@ -73,6 +74,8 @@ def run(  # noqa: PLR0913  # what a worker of a node is given, each by its name
     """
     schema.prepare(database_url, node=node, role=role)
     own = Identity.open(keys, node=node, role=role)
+    with connect(database_url) as connection:
+        loss.recall(connection, node_keys.known(keys, node, own.signing_key.public_key()))
     with contextlib.ExitStack() as stack:
         recorder: Recorder
         if own.role is Role.CEN:

@@ -73,6 +73,19 @@ def acknowledge(connection: Session, prover: Prover, keys: Path, *, reason: str,
     return told
 
 
+def recall(connection: Session, keys: NodeKeys) -> None:
+    """Write the rows of losses that their statements tell and the table does not: a crash or a restore has cost them.
+
+    Feeds go by these rows, since who sends them need not have the keys.
+    """
+    there = {row[0] for row in connection.execute("SELECT serial FROM ledger.loss").fetchall()}
+    for told in keys.losses:
+        if told.serial not in there and told.loss is not None:
+            note = keys.notes[told.serial - 1]
+            row = [told.serial, told.loss.size, told.loss.root, told.size, told.loss.kept_root, note, "", ""]
+            connection.execute(_KEEP, row)
+
+
 def listed(connection: Session, keys: NodeKeys | None) -> list[Acknowledged]:
     """Return the losses that were acknowledged, oldest first.
 

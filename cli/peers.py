@@ -81,7 +81,8 @@ def list_() -> None:
 def accept_loss(node: str, /) -> None:
     """Accept that a peer has lost a part of its ledger, as its administrator has stated: we cosign again what follows.
 
-    What we had cosigned beyond is kept. Without this, its ledger stays refused.
+    If we had signed for entries that it lost, its feed begins anew. What we had signed beyond is kept. Without this,
+    its ledger and its feed stay refused. A CEN node, which is told nothing of ledgers, accepts that the feed begins anew.
 
     Args:
         node: The peer that has stated a loss.
@@ -89,7 +90,7 @@ def accept_loss(node: str, /) -> None:
     from datetime import UTC, datetime
 
     from cli.output import VerificationFailed
-    from exchange import losses, witness
+    from exchange import inbox_epoch, losses, witness
     from exchange.cosigned import WITNESSED, Cosigned
     from ledger.errors import Conflict
     from ledger.sessions import connect
@@ -98,6 +99,11 @@ def accept_loss(node: str, /) -> None:
     kept = Cosigned(settings.checkpoints / WITNESSED)
     with connect(url) as connection:
         peer = _peer(connection, node)
+        if settings.role == "cen":
+            epoch = inbox_epoch.accept(connection, peer, datetime.now(UTC))
+            words = f"The feed of {peer.node} begins anew, after its loss number {epoch}."
+            output.show({"node": peer.node, "statement": epoch}, words)
+            return
         try:
             told = losses.accept(connection, peer, witness.keys_of(connection, peer), kept, datetime.now(UTC))
         except Conflict as error:

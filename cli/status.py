@@ -26,9 +26,12 @@ FEEDS = """
 SELECT peer.node, peer.role, coalesce(feed.position, 0), coalesce(feed.number, 0),
        coalesce((SELECT max(size) FROM exchange.receipt WHERE receipt.peer = peer.node), 0),
        coalesce(inbox_feed.number, 0), inbox_feed.stopped IS NOT NULL, peer.state,
-       coalesce((SELECT NOT starts_with(r.note, coalesce(o.checkpoint, '?')) FROM exchange.receipt r
-                 LEFT JOIN exchange.feed_out o ON o.peer = r.peer AND o.number = r.size
-                 WHERE r.peer = peer.node ORDER BY r.size DESC LIMIT 1), false)
+       EXISTS (SELECT FROM exchange.receipt_before b WHERE b.peer = peer.node AND b.epoch > feed.epoch)
+       OR coalesce((SELECT NOT starts_with(r.note, coalesce(o.checkpoint, '?')) FROM exchange.receipt r
+                    LEFT JOIN exchange.feed_out o ON o.peer = r.peer AND o.number = r.size
+                    WHERE r.peer = peer.node ORDER BY r.size DESC LIMIT 1), false),
+       feed.epoch > 0 AND NOT EXISTS (SELECT FROM exchange.receipt WHERE receipt.peer = peer.node),
+       EXISTS (SELECT FROM exchange.inbox_opening o WHERE o.origin = peer.node AND o.epoch > inbox_feed.epoch)
 FROM exchange.peer
 LEFT JOIN exchange.feed ON feed.peer = peer.node
 LEFT JOIN exchange.inbox_feed ON inbox_feed.origin = peer.node
@@ -44,6 +47,8 @@ OLDER_COPY = (
     "The feed to {peer} is closed: {peer} has signed for lines that are not in this database, which is an older copy."
     " Restore everything that the backup holds; where that is lost, say `ncen loss acknowledge`."
 )
+BEGUN_ANEW = "The feed to {peer} has begun anew after a loss: it goes on when {peer} has accepted that."
+BEGINS_ANEW = "The feed of {peer} begins anew, since it has lost what we signed for: `ncen peer accept-loss {peer}`."
 CHECKED = {"full": "all entries", "tail": "the newest entries", "processing log": "the processing log"}
 PROOF = "SELECT run, checked_at, size, faults, first_fault FROM ledger.proof_state ORDER BY run DESC"
 
@@ -120,6 +125,7 @@ def _reached(settings: Settings) -> dict[str, Any]:
             reached["proof"] = [dict(zip(checks, row, strict=True)) for row in connection.execute(PROOF).fetchall()]
             reached["log"] = _log_lag(connection)
             names = ("peer", "role", "decided", "released", "receipted", "received", "stopped", "state", "older_copy")
+            names += ("begun_anew", "begins_anew")
             feeds = connection.execute(FEEDS).fetchall()
             losses = ("statement", "kept", "lost", "acknowledged_at", "reason")
             reached["losses"] = [dict(zip(losses, row, strict=True)) for row in connection.execute(LOSSES).fetchall()]
@@ -182,6 +188,9 @@ def _lines(facts: dict[str, Any]) -> list[object]:
         feeds = [(*(feed[name] for name in columns), _word_of(feed)) for feed in facts["feeds"]]
         lines.append(table("", ("peer", "decided to>", "released>", "receipted>", "received>", ""), feeds))
     lines += [OLDER_COPY.format(peer=feed["peer"]) for feed in facts["feeds"] if feed["older_copy"]]
+    lines += [BEGUN_ANEW.format(peer=feed["peer"]) for feed in facts["feeds"] if feed["begun_anew"]]
+    waiting = {feed["peer"] for feed in facts["feeds"] if feed["begins_anew"]} - set(facts["peer_losses"])
+    lines += [BEGINS_ANEW.format(peer=peer) for peer in sorted(waiting)]
     lines += [f"{peer} has lost a part of its ledger: `ncen peer accept-loss {peer}`." for peer in facts["peer_losses"]]
     return lines
 

@@ -113,7 +113,7 @@ VERBS: dict[str, Roles | frozenset[Host]] = _verbs(
         ("premise show, premise list", EXCHANGING | HEAD),
         ("peer list, feed status", EXCHANGING | OFFICE),
         ("peer add, feed resume", OFFICE | {CONTACT_POINT}),
-        ("feed audit", EXCHANGING | WATCHING),
+        ("feed audit, feed lost", EXCHANGING | WATCHING),
         ("feed explain, cen preview", EXCHANGING | {DATA_MANAGER}),
         ("user add, user grant, user revoke, user place, user disable, user enable, user enrol", OFFICE),
         ("user assign, user unassign", HEAD),

@@ -195,9 +195,8 @@ def _of_feed(connection: Session, peer: str, walked: Frontier) -> Iterator[str]:
 def _of_decisions(connection: Session, peer: Peer) -> Iterator[str]:
     loose = connection.execute(
         "SELECT o.number FROM exchange.feed_out o WHERE o.peer = %s AND NOT EXISTS (SELECT FROM exchange.decision d "
-        "WHERE d.peer = o.peer AND d.position = o.position AND d.number = o.number AND d.record_id = o.record_id AND d.epoch = (SELECT epoch FROM exchange.feed f "
-        "WHERE f.peer = o.peer)) "
-        "ORDER BY 1 LIMIT %s",
+        "JOIN exchange.feed f ON f.peer = d.peer AND f.epoch = d.epoch WHERE d.peer = o.peer "
+        "AND d.position = o.position AND d.number = o.number AND d.record_id = o.record_id) ORDER BY 1 LIMIT %s",
         [peer.node, MOST_FAULTS],
     )
     for (number,) in loose:

@@ -13,7 +13,7 @@ from exchange.status import status
 from ledger import loss
 from tests.exchange.conftest import MakeNode
 from tests.exchange.nodes import seizure
-from tests.exchange.restored import Lost, copy_of, put_back
+from tests.exchange.restored import Lost, Two, copy_of, put_back
 from tests.exchange.test_two_nodes import carry
 
 
@@ -82,7 +82,7 @@ def test_both_epochs_are_seen_and_audited_at_either_side(two: Lost) -> None:
     assert "changed" in audit(two.xa.url, two.xa.own, "XB").faults[0], "the control"
 
 
-def begun(two: Lost) -> None:
+def begun(two: Two) -> None:
     """Bring both sides into the new epoch."""
     two.tell()
     two.acknowledge()

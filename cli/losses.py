@@ -28,6 +28,7 @@ def acknowledge(*, reason: Annotated[str, Parameter(help="Why it was lost, in a 
 
     The ledger's key is replaced with it: copy the keys folder again.
     """
+    from exchange import feed_epoch
     from ledger import loss
     from ledger.errors import Conflict
     from ledger.errors import NotFound as NothingLost
@@ -39,7 +40,9 @@ def acknowledge(*, reason: Annotated[str, Parameter(help="Why it was lost, in a 
         if prover is None:
             raise NotFound("This node has no keys yet: `ncen up` makes them.")
         try:
-            loss.acknowledge(connection, prover, settings.keys, reason=said, by=_actor(settings))
+            closed = bool(feed_epoch.closed(connection))
+            by = _actor(settings)
+            loss.acknowledge(connection, prover, settings.keys, reason=said, by=by, is_told_by_peers=closed)
         except NothingLost as error:
             raise NotFound(str(error)) from None
         except Conflict as error:

@@ -82,7 +82,7 @@ def accept_loss(node: str, /) -> None:
     """Accept that a peer has lost a part of its ledger, as its administrator has stated: we cosign again what follows.
 
     If we had signed for entries that it lost, its feed begins anew. What we had signed beyond is kept. Without this,
-    its ledger and its feed stay refused. A CEN node, which is told nothing of ledgers, accepts that the feed begins anew.
+    its ledger and its feed stay refused. A CEN node is told nothing of ledgers, and accepts that the feed begins anew.
 
     Args:
         node: The peer that has stated a loss.

@@ -31,7 +31,8 @@ SELECT peer.node, peer.role, coalesce(feed.position, 0), coalesce(feed.number, 0
                     LEFT JOIN exchange.feed_out o ON o.peer = r.peer AND o.number = r.size
                     WHERE r.peer = peer.node ORDER BY r.size DESC LIMIT 1), false),
        feed.epoch > 0 AND NOT EXISTS (SELECT FROM exchange.receipt WHERE receipt.peer = peer.node),
-       EXISTS (SELECT FROM exchange.inbox_opening o WHERE o.origin = peer.node AND o.epoch > inbox_feed.epoch)
+       EXISTS (SELECT FROM exchange.inbox_opening o WHERE o.origin = peer.node
+               AND o.epoch > inbox_feed.epoch AND o.epoch > inbox_feed.passed)
 FROM exchange.peer
 LEFT JOIN exchange.feed ON feed.peer = peer.node
 LEFT JOIN exchange.inbox_feed ON inbox_feed.origin = peer.node
@@ -125,12 +126,12 @@ def _reached(settings: Settings) -> dict[str, Any]:
             reached["proof"] = [dict(zip(checks, row, strict=True)) for row in connection.execute(PROOF).fetchall()]
             reached["log"] = _log_lag(connection)
             names = ("peer", "role", "decided", "released", "receipted", "received", "stopped", "state", "older_copy")
-            names += ("begun_anew", "begins_anew")
+            anew = ("begun_anew", "begins_anew")
             feeds = connection.execute(FEEDS).fetchall()
             losses = ("statement", "kept", "lost", "acknowledged_at", "reason")
             reached["losses"] = [dict(zip(losses, row, strict=True)) for row in connection.execute(LOSSES).fetchall()]
             reached["peer_losses"] = [name.partition("/")[2] for name, _ in connection.execute(PENDING).fetchall()]
-            reached["feeds"] = [dict(zip(names, feed, strict=True)) for feed in feeds]
+            reached["feeds"] = [dict(zip((*names, *anew), feed, strict=True)) for feed in feeds]
         reached["projections"] = [msgspec.to_builtins(position) for position in positions(database_url(settings))]
     except (psycopg.Error, Unreachable):
         pass

@@ -104,6 +104,23 @@ def may_hold(connection: Session, peer: str, record_id: UUID) -> bool:
     return connection.execute(MAY_HOLD, [peer, record_id]).fetchone() == (True,)
 
 
+CLOSED = """
+    SELECT f.peer FROM exchange.feed f WHERE EXISTS
+        (SELECT FROM exchange.receipt_before b WHERE b.peer = f.peer AND b.epoch > f.epoch)
+    OR (SELECT NOT starts_with(r.note, coalesce(o.checkpoint, '?')) FROM exchange.receipt r
+        LEFT JOIN exchange.feed_out o ON o.peer = r.peer AND o.number = r.size
+        WHERE r.peer = f.peer ORDER BY r.size DESC LIMIT 1)
+    ORDER BY f.peer
+"""
+
+
+def closed(connection: Session) -> list[str]:
+    """The peers that have signed for lines that are not here; none where nothing is exchanged."""
+    if connection.execute("SELECT to_regclass('exchange.receipt_before')").fetchone() == (None,):
+        return []
+    return [peer for (peer,) in connection.execute(CLOSED).fetchall()]
+
+
 # ---------------------------------------------------------------- what is put aside, to be seen
 
 

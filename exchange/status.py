@@ -125,7 +125,8 @@ def _receiving(connection: Session, origin: str) -> Receiving:
     ).fetchall()
     row = connection.execute(
         "SELECT f.number, f.stopped, f.stopped_at, f.epoch, (SELECT max(o.epoch) FROM exchange.inbox_opening o "
-        "WHERE o.origin = f.origin AND o.epoch > f.epoch) FROM exchange.inbox_feed f WHERE f.origin = %s",
+        "WHERE o.origin = f.origin AND o.epoch > f.epoch AND o.epoch > f.passed) "
+        "FROM exchange.inbox_feed f WHERE f.origin = %s",
         [origin],
     ).fetchone()
     lines, stopped, stopped_at, epoch, waiting = row or (0, None, None, 0, None)

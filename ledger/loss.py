@@ -45,16 +45,24 @@ class Acknowledged(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-def acknowledge(connection: Session, prover: Prover, keys: Path, *, reason: str, by: str) -> Succession:
+def acknowledge(  # noqa: PLR0913  # upon which keys it is stated, why, and by whom
+    connection: Session, prover: Prover, keys: Path, *, reason: str, by: str, is_told_by_peers: bool = False
+) -> Succession:
     """State that what was signed beyond the newest checkpoint that still fits was lost; return the statement.
+
+    `is_told_by_peers`: a peer has signed for entries that are not here. Where everything that was signed still fits,
+    they came after the newest checkpoint, and it is stated that what lies beyond the one before it may have been lost.
 
     Raises:
         NotFound: nothing was lost.
         Conflict: something else does not fit either, which no loss explains.
     """
+    recall(connection, prover.keys)
     found = checkpoints.find(connection, prover.keys, prover.folder)
     tree = Tree(connection)
     newest, kept = found.newest, last_fitting(tree, found)
+    if newest is not None and kept is newest and is_told_by_peers:
+        kept = next((one for one in reversed(found.signed) if one.size < newest.size), None)
     if newest is None or kept is newest:
         raise NotFound("Nothing was lost: the ledger fits what was signed last.")
     left = tuple(one for one in found.signed if kept is not None and one.size <= kept.size)

@@ -71,8 +71,8 @@ def test_only_the_right_statement_begins_an_epoch(two: Lost) -> None:
         "no statement": "ncen/XA>XB/1\n",
         "nothing": "",
     }
-    for kind, note in wrong.items():
-        assert tried(two, note) == (0, 3), kind
+    for kind, told in wrong.items():
+        assert tried(two, told) == (0, 3), kind
     assert tried(two, right) == (1, 0), "the control"
     two.xa.export(two.to_b)
     [(first, lines)] = two.xa.batches(two.to_b)

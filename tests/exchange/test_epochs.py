@@ -11,6 +11,7 @@ from exchange.audit import audit
 from exchange.relay import ANEW, STORED
 from exchange.status import status
 from ledger import loss
+from ledger.errors import NotFound
 from tests.exchange.conftest import MakeNode
 from tests.exchange.nodes import seizure
 from tests.exchange.restored import Lost, Two, copy_of, put_back
@@ -181,3 +182,41 @@ def test_a_receiver_that_was_restored_takes_the_feed_up_again_and_begins_it_agai
     two.exchange()
     assert two.versions(fresh) == [(1, 2)]
     assert two.xb.session.execute("SELECT stopped FROM exchange.inbox_feed").fetchone() == (None,)
+
+
+def test_what_was_sent_after_the_newest_checkpoint_and_lost_is_acknowledged_too(
+    make_node: MakeNode, tmp_path: Path
+) -> None:
+    """Checkpoints are signed once a minute; a peer may have signed for more."""
+    two = Two(make_node, tmp_path / "checkpoints")
+    two.xa.do(seizure())
+    two.exchange()
+    two.sign()
+    kept = two.xa.do(seizure()).record_id
+    two.exchange()
+    two.sign()
+    copy = copy_of(two.xa)
+    gone = two.xa.do(seizure()).record_id
+    two.exchange()
+    two.lose(copy)
+    assert two.prover().look(two.xa.session).is_sound
+    two.tell()
+    two.xa.export(two.to_b)
+    assert feed_epoch.closed(two.xa.session) == ["XB"]
+    with pytest.raises(NotFound):
+        two.acknowledge()
+    told = loss.acknowledge(
+        two.xa.session, two.prover(), two.xa.keys, reason="a failed disk", by="a.one", is_told_by_peers=True
+    )
+    assert told.loss is not None
+    assert two.prover().look(two.xa.session).is_sound
+    two.xa.export(two.to_b)
+    two.tell()
+    two.accept()
+    two.tell()
+    assert two.tell() == STORED
+    assert feed_epoch.closed(two.xa.session) == []
+    assert two.exchange() == STORED
+    assert len(two.outcomes()) == 2
+    assert (two.versions(kept), two.versions(gone)) == ([(1, 2)], [(1, 3)])
+    two.close()

@@ -71,7 +71,7 @@ COMMANDS: dict[str, Roles] = {
     **_each("register-premise title-premise set-premise-scope set-premise-conditions set-premise-period", LAW),
     **_each("suspend-premise resume-premise end-premise", LAW),
     **_each("receive-notice take-back-notice", frozenset({NODE})),
-    **_each("register-user grant-role withdraw-role place-user disable-user enable-user", OFFICE),
+    **_each("register-user grant-role withdraw-role place-user disable-user enable-user acknowledge-loss", OFFICE),
     **_each("assign-case withdraw-case", HEAD),
 }
 """Each command by its tag, and the roles that may give it."""

@@ -36,6 +36,7 @@ REACHED = """
     WHERE origin = %s
 """
 """A loss that was accepted, and after which the epoch went on, begins no other (`exchange.inbox_epoch`)."""
+RESUME = "UPDATE exchange.inbox_feed SET stopped = NULL WHERE origin = %s AND stopped IS NOT NULL"
 _COLUMNS = "origin, number, leaf_hash, core, proof, record_id, version, outcome, reason, boxed_key, received_at"
 _TYPES = ["text", "int8", "bytea", "bytea", "bytea", "uuid", "int4", "text", "text", "bytea", "timestamptz"]
 
@@ -268,5 +269,4 @@ def _row(origin: str, line: VerifiedLine, outcome: Outcome, now: datetime) -> tu
 def resume(database_url: str, origin: str) -> bool:
     """Let a stopped feed go on, after a person has looked at the evidence (which stays); whether it was stopped."""
     with connect(database_url) as connection:
-        query = "UPDATE exchange.inbox_feed SET stopped = NULL WHERE origin = %s AND stopped IS NOT NULL"
-        return connection.execute(query, [origin]).rowcount == 1
+        return connection.execute(RESUME, [origin]).rowcount == 1

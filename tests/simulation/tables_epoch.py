@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from exchange import feed_epoch, inbox_epoch
+from exchange import feed_epoch, inbox, inbox_epoch
 from tests.simulation.disk import Row, Transaction
 from tests.simulation.session import Answer, Session, statement
 from tests.simulation.tables_exchange import of_peer, some
@@ -136,7 +136,37 @@ def store_another(_: Session, transaction: Transaction, parameters: Sequence[Any
     return [], 1
 
 
+ACKNOWLEDGE = "INSERT INTO ledger.loss (serial) VALUES (%s)"
+"""The statement of a loss, as far as feeds go by it."""
+ACCEPT = "INSERT INTO exchange.peer_loss (origin, serial, accepted_at) VALUES (%s, %s, %s)"
+"""The acceptance of a loss by an administrator."""
+
+
+@statement(ACKNOWLEDGE)
+def acknowledge(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
+    """A loss is acknowledged."""
+    transaction.put("loss", tuple(parameters), {})
+    return [], 1
+
+
 # -- the receiver
+
+
+@statement(ACCEPT)
+def accept(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
+    """A loss is accepted."""
+    *key, at = parameters
+    transaction.put("peer_loss", tuple(key), {"accepted_at": at})
+    return [], 1
+
+
+@statement(inbox.RESUME)
+def resume(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
+    """A stopped feed goes on."""
+    row = transaction.get("inbox_feed", *parameters)
+    if row is None or row["stopped"] is None:
+        return [], 0
+    return [], int(transaction.update("inbox_feed", tuple(parameters), stopped=None))
 
 
 @statement(inbox_epoch.KEEP)

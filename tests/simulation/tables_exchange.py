@@ -32,6 +32,7 @@ def new_tables(peer: str) -> list[tuple[str, dict[Key, Row]]]:
         "withdrawn",
         "erasure_notice",
         "erasure_confirmation",
+        "inbox_before",
     ]
     return [*((name, {}) for name in names), ("feed", {(peer,): feed}), ("inbox_feed", {(peer,): taken})]
 

@@ -146,9 +146,13 @@ class Receiver:
             is_bounded = len(batch) <= MOST_LINES and sum(map(len, batch)) < MOST_BATCH_BYTES
             if not _ends_batch(message.data) and is_bounded:
                 continue
-            number = await self._take(batch, number + 1)
+            due, number = number + len(batch), await self._take(batch, number + 1)
             batch.clear()
-            await client.publish(message.reply, b"+ACK")
+            self._is_missing = number != due  # the feed was begun anew, or the batch is of another epoch
+            if self._is_missing:
+                await self._ask_again(client)
+            else:
+                await client.publish(message.reply, b"+ACK")
 
     async def _next(self) -> Msg | None:
         """The next message, or None after a while without one."""

@@ -92,35 +92,38 @@ def _tell(session: Session, operation: str, entry: Entry) -> None:
 
 
 _BEHIND = """
-    SELECT f.peer, f.number, coalesce(d.number, 0) FROM exchange.feed f
-    LEFT JOIN processing.disclosed d ON d.peer = f.peer WHERE f.number > coalesce(d.number, 0) ORDER BY f.peer
+    SELECT f.peer, f.epoch, f.number, coalesce(d.number, 0)
+    FROM (SELECT peer, epoch, number FROM exchange.feed
+        UNION ALL SELECT peer, epoch, number FROM exchange.feed_before) f
+    LEFT JOIN processing.disclosed d ON d.peer = f.peer AND d.epoch = f.epoch
+    WHERE f.number > coalesce(d.number, 0) ORDER BY f.peer, f.epoch
 """
 _RELEASED = """
     SELECT d.number, d.record_id, d.position FROM exchange.decision d
     JOIN ledger.entry e ON e.record_id = d.record_id AND e.version = d.version
-    WHERE d.peer = %s AND d.number > %s AND d.number <= %s AND e.personal ORDER BY d.number
+    WHERE d.peer = %s AND d.epoch = %s AND d.number > %s AND d.number <= %s AND e.personal ORDER BY d.number
 """
 
 
 def _follow_feeds(session: Session) -> int:
-    if session.execute("SELECT to_regclass('exchange.feed')").fetchone() == (None,):
+    if session.execute("SELECT to_regclass('exchange.feed_before')").fetchone() == (None,):
         return 0
     grown = 0
     while session.execute(_BEHIND).fetchone() is not None:
         with session.transaction():
             session.execute("SELECT FROM processing.head FOR UPDATE")
-            for peer, released, told in session.execute(_BEHIND).fetchall():
+            for peer, epoch, released, told in session.execute(_BEHIND).fetchall():
                 until = min(released, told + DISCLOSED_AT_ONCE)
-                for _, record_id, position in session.execute(_RELEASED, [peer, told, until]).fetchall():
+                for _, record_id, position in session.execute(_RELEASED, [peer, epoch, told, until]).fetchall():
                     session.execute(
                         "SELECT processing.tell('disclosure', NULL, 'node', 'exchange', NULL, 'feed', %s, %s, %s)",
                         [[record_id], peer, position],
                     )
                     grown += 1
                 session.execute(
-                    "INSERT INTO processing.disclosed VALUES (%s, %s)"
-                    " ON CONFLICT (peer) DO UPDATE SET number = excluded.number",
-                    [peer, until],
+                    "INSERT INTO processing.disclosed (peer, epoch, number) VALUES (%s, %s, %s)"
+                    " ON CONFLICT (peer, epoch) DO UPDATE SET number = excluded.number",
+                    [peer, epoch, until],
                 )
     return grown
 
@@ -142,9 +145,9 @@ def lag(session: Session) -> Lag | None:
         "SELECT number, followed, (SELECT size FROM ledger.seal_state) FROM processing.head"
     ).fetchone()
     assert row is not None  # noqa: S101  # the table is made with its row
-    has_feeds = session.execute("SELECT to_regclass('exchange.feed')").fetchone() != (None,)
+    has_feeds = session.execute("SELECT to_regclass('exchange.feed_before')").fetchone() != (None,)
     behind = session.execute(_BEHIND).fetchall() if has_feeds else []
-    undisclosed = sum(released - told for _, released, told in behind)
+    undisclosed = sum(released - told for *_, released, told in behind)
     return Lag(row[0], row[1], max(0, (row[2] or 0) - row[1]), undisclosed)
 
 

@@ -54,7 +54,10 @@ CREATE TABLE IF NOT EXISTS processing.dropped (
     dropped_by text NOT NULL
 );
 
-CREATE TABLE IF NOT EXISTS processing.disclosed (peer text PRIMARY KEY, number bigint NOT NULL);
+CREATE TABLE IF NOT EXISTS processing.disclosed (peer text NOT NULL, number bigint NOT NULL);
+ALTER TABLE processing.disclosed ADD COLUMN IF NOT EXISTS epoch int NOT NULL DEFAULT 0;
+ALTER TABLE processing.disclosed DROP CONSTRAINT IF EXISTS disclosed_pkey;  -- it was of the peer alone
+CREATE UNIQUE INDEX IF NOT EXISTS disclosed_of ON processing.disclosed (peer, epoch);
 
 CREATE TABLE IF NOT EXISTS processing.reviewed (
     ticket uuid PRIMARY KEY,

@@ -17,6 +17,8 @@ from cli.output import Misused
 
 if TYPE_CHECKING:
     from cli.settings import Settings
+    from exchange import feed_epoch, inbox_epoch
+    from exchange.audit import Audit, Epoch
     from exchange.erasing import Notices
     from exchange.explain import Decided, Explained
     from exchange.status import FeedStatus
@@ -65,6 +67,8 @@ def _lines(feed: "FeedStatus") -> list[object]:
         ("", f"{sending.held} lines went as a bare hash" if sending.held else ""),
         ("", f"{sending.quarantined} lines are in quarantine there" if sending.quarantined else ""),
         ("", f"STOPPED by the peer: {sending.stopped}" if sending.stopped else ""),
+        ("", f"begun anew after loss {sending.epoch}" if sending.epoch else ""),
+        *(("", f"{_ended(one)}, {one.receipted} of them signed for; the rest was lost") for one in sending.ended),
         ("erasures", _erasures(sending.erasures)),
     ]
     quarantined = sum(receiving.quarantined.values())
@@ -72,6 +76,9 @@ def _lines(feed: "FeedStatus") -> list[object]:
         ("from it", f"{receiving.lines} lines, {receiving.recorded} of them recorded"),
         ("", f"{quarantined} in quarantine{_reasons(receiving.quarantined)}" if quarantined else ""),
         ("", f"STOPPED{_at(receiving.stopped_at)}: {receiving.stopped}" if receiving.stopped else ""),
+        ("", f"begun anew after its loss {receiving.epoch}" if receiving.epoch else ""),
+        ("", f"it begins anew after its loss {receiving.waiting}, which is not accepted" if receiving.waiting else ""),
+        *(("", _ended(one)) for one in receiving.ended),
     ]
     if feed.held is not None:
         going.insert(0, ("HELD", f"{feed.peer} {SENTENCES[feed.held]}"))
@@ -79,6 +86,11 @@ def _lines(feed: "FeedStatus") -> list[object]:
         going.insert(0, ("waits", WAITS.format(peer=feed.peer)))
     told = [(label, line) for label, line in going + coming if line]
     return [f"{feed.peer} ({feed.role.value})", show.laid_out(told, indent=2)]
+
+
+def _ended(one: "feed_epoch.Before | inbox_epoch.Before") -> str:
+    first = "before that" if one.epoch == 0 else f"after loss {one.epoch}"
+    return f"{first}, until {show.when(one.ended_at)}: {one.lines} lines, root {one.root.hex()[:16]}…"
 
 
 def _erasures(stands: "Notices") -> str:
@@ -169,12 +181,47 @@ def audit(*, peer: Annotated[str, Parameter(help="The node that the feed goes to
     node = peer.upper()
     found = audit_feed(url, Identity.open(settings.keys, node=settings.node, role=settings.role), node)
     data = {"peer": node, "sound": not found.faults, **show.plain(found), "root": found.root.hex()}
+    data["ended"] = [{**show.plain(one), "root": one.root.hex()} for one in found.ended]
     output.show(
         data,
-        f"Feed to {node}: {found.lines} lines, {found.receipted} of them signed for, {found.receipts} receipts hold.",
+        *(f"Epoch {one.epoch} of the feed to {node}, ended by a loss: {_audited(one)}" for one in found.ended),
+        f"Feed to {node}: {_audited(found)}",
         *(found.faults or ["Everything fits."]),
     )
     return ExitCode.NOT_VERIFIED if found.faults else ExitCode.DONE
+
+
+def _audited(found: "Audit | Epoch") -> str:
+    return f"{found.lines} lines, {found.receipted} of them signed for, {found.receipts} receipts hold."
+
+
+MOST_LOST = 1_000
+
+
+@app.command
+def lost(*, peer: Annotated[str, Parameter(help="The node that the feed comes from.")]) -> None:
+    """List what a peer had sent before a loss of its ledger and has not sent again: it is still on our record.
+
+    The peer has lost it, or may no longer send it. Tell its administrator what is told here.
+    """
+    from cli.output import NotFound
+    from exchange import inbox_epoch
+    from exchange.peers import known
+    from ledger.sessions import connect
+
+    _, url = prepared()
+    node = peer.upper()
+    if node not in {one.node for one in known(url)}:
+        raise NotFound(f"{node} is not a peer of this node.")
+    with connect(url) as connection:
+        count, found = inbox_epoch.lost(connection, node, MOST_LOST)
+    rows = [(str(one.record_id), one.version or "notice", one.epoch, one.number) for one in found]
+    data = {"peer": node, "count": count, "entries": [show.plain(one) for one in found]}
+    columns = ("record", "version>", "epoch>", "line>")
+    told = f"{count} entries of {node} are on our record that it has not sent again since its loss."
+    output.show(
+        data, *([told, output.table("", columns, rows)] if rows else [f"There is nothing of {node}'s that it lost."])
+    )
 
 
 @app.command

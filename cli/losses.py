@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from cli import output, show
+from cli.acting import ACTING, Acting, opened
 from cli.output import Misused, NotFound, VerificationFailed
+from cli.signing import require_command
 from cli.verify import proving
+from domain.attribution import Attribution, Purpose, Role
+from domain.loss import KIND, AcknowledgeLoss, LossCause, record_id_of
 
 if TYPE_CHECKING:
     from access.log_prover import LogProver
@@ -26,35 +30,71 @@ app = App(name="loss", help="Acknowledge that a part of the history was lost, an
 
 
 @app.command
-def acknowledge(*, reason: Annotated[str, Parameter(help="Why it was lost, in a sentence without names.")]) -> None:
+def acknowledge(
+    *,
+    reason: Annotated[str, Parameter(help="Why it was lost, in a sentence without names.")],
+    cause: Annotated[LossCause, Parameter(help="Why, as a code that stands in the ledger.")] = LossCause.NOT_KNOWN,
+    acting: Acting = ACTING,
+) -> None:
     """Acknowledge that what was signed beyond the last checkpoint that still fits was lost; peers are asked to agree.
 
-    The ledger's key is replaced with it: copy the keys folder again.
+    It is an entry of the ledger, and the ledger's key is replaced with it: copy the keys folder again. To be repeated
+    when it was interrupted.
     """
-    from ledger import loss
-    from ledger.errors import Conflict
-    from ledger.errors import NotFound as NothingLost
-
     said = " ".join(reason.split())
     if not 0 < len(said) <= MOST_REASON:
         raise Misused(f"Say why, in at most {MOST_REASON} characters: it stays on record.")
-    with proving() as (connection, prover, settings):
-        if prover is None:
-            raise NotFound("This node has no keys yet: `ncen up` makes them.")
-        nothing = None
-        try:
-            loss.acknowledge(connection, prover, settings.keys, reason=said, by=_actor(settings))
-        except NothingLost as error:
-            nothing = str(error)
-        except Conflict as error:
-            raise VerificationFailed(str(error)) from None
-        if not _acknowledge_of_log(connection, settings, said) and nothing is not None:
-            raise NotFound(nothing)
+    with opened() as (_, settings):
+        by = acting.attribution(settings, role=Role.ADMINISTRATOR, purpose=Purpose.ADMINISTRATION)
+    require_command(by.role, AcknowledgeLoss(statement=1, kept=0, lost=1, cause=cause))
+    problem = _state(said, by)
+    if not _put_on_record(cause, by) and problem is not None:
+        raise problem
     output.say("Copy the keys folder again. Each peer goes on when its administrator says `ncen peer accept-loss`.")
     list_()
 
 
-def _acknowledge_of_log(connection: "Session", settings: "Settings", reason: str) -> bool:
+def _state(said: str, by: Attribution) -> NotFound | None:
+    """State the loss; what nothing was lost means is told to the caller, who may have been interrupted before."""
+    from exchange import feed_epoch
+    from ledger import loss
+    from ledger.errors import Conflict
+    from ledger.errors import NotFound as NothingLost
+
+    with proving() as (connection, prover, settings):
+        if prover is None:
+            raise NotFound("This node has no keys yet: `ncen up` makes them.")
+        problem: NotFound | None = None
+        closed = bool(feed_epoch.closed(connection))
+        try:
+            loss.acknowledge(connection, prover, settings.keys, reason=said, by=by.actor, is_told_by_peers=closed)
+        except NothingLost as error:
+            problem = NotFound(str(error))
+        except Conflict as error:
+            raise VerificationFailed(str(error)) from None
+        if _acknowledge_of_log(connection, settings, said, by.actor):
+            problem = None
+    return problem
+
+
+def _put_on_record(cause: LossCause, by: Attribution) -> int:
+    """Record in the ledger what was stated and is not on record there; how many that were."""
+    from ledger import loss
+
+    with proving() as (connection, prover, _):
+        stated = loss.listed(connection, None if prover is None else prover.keys)
+    count = 0
+    with opened() as (ledger, settings):
+        for one in stated:
+            record_id = record_id_of(settings.node, one.serial)
+            if not ledger.entries(record_id, kind=KIND):
+                command = AcknowledgeLoss(statement=one.serial, kept=one.kept_size, lost=one.size, cause=cause)
+                ledger.execute(record_id, command, by)
+                count += 1
+    return count
+
+
+def _acknowledge_of_log(connection: "Session", settings: "Settings", reason: str, by: str) -> bool:
     """Acknowledge that lines of the processing log were lost; False where none were, or none is kept."""
     from access import log_losses
     from ledger.errors import Conflict
@@ -64,7 +104,7 @@ def _acknowledge_of_log(connection: "Session", settings: "Settings", reason: str
     if prover is None:
         return False
     try:
-        log_losses.acknowledge(connection, prover, settings.keys, reason=reason, by=_actor(settings))
+        log_losses.acknowledge(connection, prover, settings.keys, reason=reason, by=by)
     except NothingLost:
         return False
     except Conflict as error:
@@ -112,13 +152,3 @@ def _data(one: "Acknowledged") -> dict[str, object]:
         "by": one.by,
         "reason": one.reason,
     }
-
-
-def _actor(settings: "Settings") -> str:
-    """Who acknowledges: whoever is signed in, or at an open node whoever is named."""
-    from cli.signing import signing
-
-    user = signing.caller.user if signing.caller is not None else output.manner.user or settings.user
-    if user is None:
-        raise Misused("Say who acts: --as USER, or set NCEN_USER. A loss is not acknowledged without a name.")
-    return user

@@ -107,7 +107,9 @@ def list_() -> None:
 def accept_loss(node: str, /) -> None:
     """Accept that a peer has lost a part of its ledger or processing log, as its administrator has stated.
 
-    We cosign again what follows, and what we had cosigned beyond is kept. Without this, it stays refused.
+    We cosign again what follows, and what we had cosigned beyond is kept. If we had signed for entries that it lost,
+    its feed begins anew. Without this, its ledger and its feed stay refused. A CEN node is told nothing of ledgers, and
+    accepts that the feed begins anew.
 
     Args:
         node: The peer that has stated a loss.
@@ -115,7 +117,7 @@ def accept_loss(node: str, /) -> None:
     from datetime import UTC, datetime
 
     from cli.output import VerificationFailed
-    from exchange import log_losses, losses, witness
+    from exchange import inbox_epoch, log_losses, losses, witness
     from exchange.cosigned import WITNESSED, Cosigned
     from ledger.errors import Conflict
     from ledger.errors import NotFound as NothingLost
@@ -125,6 +127,11 @@ def accept_loss(node: str, /) -> None:
     kept = Cosigned(settings.checkpoints / WITNESSED)
     with connect(url) as connection:
         peer = _peer(connection, node)
+        if settings.role == "cen":
+            epoch = inbox_epoch.accept(connection, peer, datetime.now(UTC))
+            words = f"The feed of {peer.node} begins anew, after its loss number {epoch}."
+            output.show({"node": peer.node, "statement": epoch}, words)
+            return
         told: dict[str, losses.Told] = {}
         nothing: Exception | None = None
         for tree, accept in (("position", losses.accept), ("line", log_losses.accept)):

@@ -26,10 +26,14 @@ FEEDS = """
 SELECT peer.node, peer.role, coalesce(feed.position, 0), coalesce(feed.number, 0),
        coalesce((SELECT max(size) FROM exchange.receipt WHERE receipt.peer = peer.node), 0),
        coalesce(inbox_feed.number, 0), inbox_feed.stopped IS NOT NULL, peer.state,
-       coalesce((SELECT split_part(r.note, E'\n\n', 1) <> split_part(coalesce(o.checkpoint, '?'), E'\n\n', 1)
-                 FROM exchange.receipt r
-                 LEFT JOIN exchange.feed_out o ON o.peer = r.peer AND o.number = r.size
-                 WHERE r.peer = peer.node ORDER BY r.size DESC LIMIT 1), false)
+       EXISTS (SELECT FROM exchange.receipt_before b WHERE b.peer = peer.node AND b.epoch > feed.epoch)
+       OR coalesce((SELECT split_part(r.note, E'\n\n', 1) <> split_part(coalesce(o.checkpoint, '?'), E'\n\n', 1)
+                    FROM exchange.receipt r
+                    LEFT JOIN exchange.feed_out o ON o.peer = r.peer AND o.number = r.size
+                    WHERE r.peer = peer.node ORDER BY r.size DESC LIMIT 1), false),
+       feed.epoch > 0 AND NOT EXISTS (SELECT FROM exchange.receipt WHERE receipt.peer = peer.node),
+       EXISTS (SELECT FROM exchange.inbox_opening o WHERE o.origin = peer.node
+               AND o.epoch > inbox_feed.epoch AND o.epoch > inbox_feed.passed)
 FROM exchange.peer
 LEFT JOIN exchange.feed ON feed.peer = peer.node
 LEFT JOIN exchange.inbox_feed ON inbox_feed.origin = peer.node
@@ -48,6 +52,8 @@ OLDER_COPY = (
     "The feed to {peer} is closed: {peer} has signed for lines that are not in this database, which is an older copy."
     " Restore everything that the backup holds; where that is lost, say `ncen loss acknowledge`."
 )
+BEGUN_ANEW = "The feed to {peer} has begun anew after a loss: it goes on when {peer} has accepted that."
+BEGINS_ANEW = "The feed of {peer} begins anew, since it has lost what we signed for: `ncen peer accept-loss {peer}`."
 CHECKED = {"full": "all entries", "tail": "the newest entries", "processing log": "the processing log"}
 PROOF = "SELECT run, checked_at, size, faults, first_fault FROM ledger.proof_state ORDER BY run DESC"
 
@@ -127,12 +133,13 @@ def _reached(settings: Settings) -> dict[str, Any]:
             reached["log"] = _log_lag(connection)
             reached["log_losses"] = _log_losses(connection)
             names = ("peer", "role", "decided", "released", "receipted", "received", "stopped", "state", "older_copy")
+            anew = ("begun_anew", "begins_anew")
             feeds = connection.execute(FEEDS).fetchall()
             losses = ("statement", "kept", "lost", "acknowledged_at", "reason")
             reached["losses"] = [dict(zip(losses, row, strict=True)) for row in connection.execute(LOSSES).fetchall()]
             pending = [name.split("/")[1] for name, _ in connection.execute(PENDING).fetchall()]
             reached["peer_losses"] = list(dict.fromkeys(pending))
-            reached["feeds"] = [dict(zip(names, feed, strict=True)) for feed in feeds]
+            reached["feeds"] = [dict(zip((*names, *anew), feed, strict=True)) for feed in feeds]
             reached["held"] = dict(connection.execute(HELD).fetchall())
             reached["waiting_for_cards"] = renewing.waiting(connection, card_keys.edition(settings.keys))
         reached["projections"] = [msgspec.to_builtins(position) for position in positions(database_url(settings))]
@@ -206,6 +213,9 @@ def _lines(facts: dict[str, Any]) -> list[object]:
         feeds = [(*(feed[name] for name in columns), _word_of(feed)) for feed in facts["feeds"]]
         lines.append(table("", ("peer", "decided to>", "released>", "receipted>", "received>", ""), feeds))
     lines += [OLDER_COPY.format(peer=feed["peer"]) for feed in facts["feeds"] if feed["older_copy"]]
+    lines += [BEGUN_ANEW.format(peer=feed["peer"]) for feed in facts["feeds"] if feed["begun_anew"]]
+    waiting = {feed["peer"] for feed in facts["feeds"] if feed["begins_anew"]} - set(facts["peer_losses"])
+    lines += [BEGINS_ANEW.format(peer=peer) for peer in sorted(waiting)]
     lines += [
         f"{peer} has lost a part of its history: `ncen peer accept-loss {peer}`." for peer in facts["peer_losses"]
     ]

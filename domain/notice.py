@@ -70,6 +70,8 @@ Where = Annotated[str, form(r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$(?!\n)", "ISO 3166-1 or
 Amount = Annotated[int, Meta(ge=0, le=LARGEST)]
 Route = Annotated[tuple[CountryCode, ...], Meta(max_length=30)]
 FeedNumber = Annotated[int, Meta(ge=1, le=2**53 - 1)]
+Epoch = Annotated[int, Meta(ge=0, le=999_999)]
+"""The serial of the loss since which a nation's feed was begun anew; numbers count from 1 in each."""
 
 
 class Stage(StrEnum):
@@ -251,43 +253,48 @@ _encoder = msgspec.msgpack.Encoder(order="sorted")
 # ---------------------------------------------------------------- at the CEN node
 
 
-class NoticeReceived(Event, frozen=True, kw_only=True, tag="notice.received"):
+class NoticeReceived(Event, frozen=True, kw_only=True, tag="notice.received", omit_defaults=True):
     """A nation gave notice of a seizure."""
 
     origin: NodeCode
     number: FeedNumber
     notice: Notice
+    epoch: Epoch = 0
 
 
-class NoticeAmended(Event, frozen=True, kw_only=True, tag="notice.amended"):
+class NoticeAmended(Event, frozen=True, kw_only=True, tag="notice.amended", omit_defaults=True):
     """The nation amended its notice: this is what it says now."""
 
     number: FeedNumber
     notice: Notice
+    epoch: Epoch = 0
 
 
-class NoticeWithdrawn(Event, frozen=True, kw_only=True, tag="notice.withdrawn"):
+class NoticeWithdrawn(Event, frozen=True, kw_only=True, tag="notice.withdrawn", omit_defaults=True):
     """The nation withdrew its notice: the seizure was declared void."""
 
     number: FeedNumber
+    epoch: Epoch = 0
 
 
 NoticeEvent = NoticeReceived | NoticeAmended | NoticeWithdrawn
 
 
-class ReceiveNotice(Command, frozen=True, kw_only=True, tag="receive-notice"):
+class ReceiveNotice(Command, frozen=True, kw_only=True, tag="receive-notice", omit_defaults=True):
     """Take in the notice that came under this number of a nation's feed."""
 
     origin: NodeCode
     number: FeedNumber
     notice: Notice
+    epoch: Epoch = 0
 
 
-class TakeBackNotice(Command, frozen=True, kw_only=True, tag="take-back-notice"):
+class TakeBackNotice(Command, frozen=True, kw_only=True, tag="take-back-notice", omit_defaults=True):
     """Take in that a nation withdrew its notice under this number of its feed."""
 
     origin: NodeCode
     number: FeedNumber
+    epoch: Epoch = 0
 
 
 NoticeCommand = ReceiveNotice | TakeBackNotice
@@ -300,6 +307,7 @@ class NoticeOnRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     number: int = 0
     notice: Notice | None = None
     is_withdrawn: bool = False
+    epoch: int = 0
 
 
 def decide(stood: NoticeOnRecord | None, command: NoticeCommand, _occasion: Occasion) -> tuple[NoticeEvent, ...]:
@@ -307,19 +315,21 @@ def decide(stood: NoticeOnRecord | None, command: NoticeCommand, _occasion: Occa
     if stood is not None:
         if stood.origin != command.origin:
             raise Refused("This notice was given by another nation, which alone can change it.")
-        if command.number <= stood.number:
+        if (command.epoch, command.number) <= (stood.epoch, stood.number):
             return ()
     match command, stood:
-        case ReceiveNotice(), None:
-            return (NoticeReceived(origin=command.origin, number=command.number, notice=command.notice),)
+        case ReceiveNotice(origin=origin, number=number, notice=notice, epoch=epoch), None:
+            return (NoticeReceived(origin=origin, number=number, notice=notice, epoch=epoch),)
         case ReceiveNotice(), NoticeOnRecord(is_withdrawn=True):
             raise Refused("This notice has been withdrawn and can no longer be changed.")
         case ReceiveNotice(notice=notice), NoticeOnRecord():
-            return () if notice == stood.notice else (NoticeAmended(number=command.number, notice=notice),)
+            if notice == stood.notice:
+                return ()
+            return (NoticeAmended(number=command.number, notice=notice, epoch=command.epoch),)
         case TakeBackNotice(), None | NoticeOnRecord(is_withdrawn=True):
             return ()
         case TakeBackNotice(), NoticeOnRecord():
-            return (NoticeWithdrawn(number=command.number),)
+            return (NoticeWithdrawn(number=command.number, epoch=command.epoch),)
     raise AssertionError("every command is answered above")
 
 
@@ -328,11 +338,11 @@ def evolve(stood: NoticeOnRecord | None, event: NoticeEvent | Erased, _occasion:
     before = stood or NoticeOnRecord()
     match event:
         case NoticeReceived():
-            return NoticeOnRecord(origin=event.origin, number=event.number, notice=event.notice)
+            return NoticeOnRecord(origin=event.origin, number=event.number, notice=event.notice, epoch=event.epoch)
         case NoticeAmended():
-            return msgspec.structs.replace(before, number=event.number, notice=event.notice)
+            return msgspec.structs.replace(before, number=event.number, notice=event.notice, epoch=event.epoch)
         case NoticeWithdrawn():
-            return msgspec.structs.replace(before, number=event.number, is_withdrawn=True)
+            return msgspec.structs.replace(before, number=event.number, is_withdrawn=True, epoch=event.epoch)
         case Erased():
             return before
     assert_never(event)

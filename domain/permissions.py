@@ -71,7 +71,7 @@ COMMANDS: dict[str, Roles] = {
     **_each("register-premise title-premise set-premise-scope set-premise-conditions set-premise-period", LAW),
     **_each("suspend-premise resume-premise end-premise", LAW),
     **_each("receive-notice take-back-notice", frozenset({NODE})),
-    **_each("register-user grant-role withdraw-role place-user disable-user enable-user", OFFICE),
+    **_each("register-user grant-role withdraw-role place-user disable-user enable-user acknowledge-loss", OFFICE),
     **_each("assign-case withdraw-case", HEAD),
 }
 """Each command by its tag, and the roles that may give it."""
@@ -116,7 +116,7 @@ VERBS: dict[str, Roles | frozenset[Host]] = _verbs(
         ("premise show, premise list", EXCHANGING | HEAD),
         ("peer list, feed status", EXCHANGING | OFFICE),
         ("peer add, peer replace, feed resume", OFFICE | {CONTACT_POINT}),
-        ("feed audit", EXCHANGING | WATCHING),
+        ("feed audit, feed lost", EXCHANGING | WATCHING),
         ("feed explain, cen preview", EXCHANGING | {DATA_MANAGER}),
         ("user add, user grant, user revoke, user place, user disable, user enable, user enrol", OFFICE),
         ("user assign, user unassign", HEAD),

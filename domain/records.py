@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from domain import business, forms, notice, offence, person, premise, seizure, user
+from domain import business, forms, loss, notice, offence, person, premise, seizure, user
 from domain.attribution import Occasion
 from domain.entry import Entry
 from domain.event import AnyEvent, Command, Event, PersonalEvent, wire_name
@@ -31,8 +31,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 def _kind(module: Any, command: Any, event: Any, state: type[msgspec.Struct]) -> Kind:  # noqa: ANN401  # modules and unions have no narrower type
     return Kind(
         name=module.KIND,
-        commands=get_args(command),
-        events=get_args(event),
+        commands=get_args(command) or (command,),
+        events=get_args(event) or (event,),
         state=state,
         decide=module.decide,
         evolve=module.evolve,
@@ -49,6 +49,7 @@ KINDS: dict[str, Kind] = {
         _kind(premise, premise.PremiseCommand, premise.PremiseEvent, premise.Premise),
         _kind(notice, notice.NoticeCommand, notice.NoticeEvent, notice.NoticeOnRecord),
         _kind(user, user.UserCommand, user.UserEvent, user.User),
+        _kind(loss, loss.LossCommand, loss.LossEvent, loss.Loss),
     )
 }
 

@@ -40,6 +40,7 @@ class Fault(StrEnum):
     HANDLING = "handling"
     PURPOSE = "purpose"
     CONFLICT = "conflict"
+    DIFFERS = "differs"
     NOTICE = "notice"
 
     @property
@@ -61,7 +62,9 @@ SENTENCES: dict[Fault, str] = {
     Fault.DATA_CATEGORY: "The legal premise, on our record, does not cover this category of data.",
     Fault.HANDLING: "Its handling code is looser than the legal premise asks on our record.",
     Fault.PURPOSE: "It was sent for a purpose that the legal premise does not cover on our record.",
-    Fault.CONFLICT: "It speaks for a record that is not its sender's, or differs from what the sender sent before.",
+    Fault.CONFLICT: "It speaks for a record that is not its sender's.",
+    Fault.DIFFERS: "Its sender had sent another entry under this record and version before, which is on our record, or "
+    "an earlier version of this record was set aside for that.",
     Fault.NOTICE: "The notice contradicts the one that is on record.",
 }
 

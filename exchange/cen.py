@@ -3,20 +3,23 @@
 It asks a view in which no personal entry stands, and decodes by a union of open events, in which none could; each code
 is checked once more for its form. Chunks are counted in open entries, and it works by the clock and never because
 something was sealed, so that not even the cut of its batches depends on what is personal. Its numbers and tree are its
-own, over notices alone.
+own, over notices alone. After a loss that reached this feed it tells each seizure once more as it stands; export ids
+follow from a seizure's record and our key, so that one of which the telling was lost is told under the same id.
 """
 
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from uuid import UUID, uuid4
+from functools import partial
+from hashlib import sha256
+from uuid import UUID
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from domain import forms
 from domain.notice import Cell, OpenSeizureEvent
-from exchange import decisions, envelope, outbox, telling
+from exchange import decisions, envelope, feed_epoch, outbox, telling
 from exchange.envelope import NoticeCore
 from exchange.telling import Kept, Told, Words
 from ledger.sessions import Session, connect
@@ -45,18 +48,38 @@ def read(body: bytes) -> OpenSeizureEvent:
     return event
 
 
+TOLD_LAST = """
+    SELECT t.record_id, t.state, (SELECT max(d.position) FROM exchange.decision d
+        WHERE d.peer = t.peer AND d.record_id = t.record_id AND d.number IS NOT NULL)
+    FROM exchange.told t WHERE t.peer = %s
+"""
+
+
+def export_id_of(key: Ed25519PrivateKey, record_id: UUID) -> UUID:
+    """The id under which a seizure is told: only who has our key can tell it from a random one, or find the record."""
+    return UUID(bytes=sha256(key.sign(b"ncen export id 1 " + record_id.bytes)).digest()[:16])
+
+
 class CenExporter(msgspec.Struct, frozen=True, kw_only=True):
-    """What the exporter works with: a session, who we are, the key that signs, and a source of export ids."""
+    """What the exporter works with: a session, who we are, the key that signs, and a source of export ids.
+
+    Without `new_export_id` they follow from the record.
+    """
 
     connection: Session
     node: str
     signing_key: Ed25519PrivateKey
     peer: str
-    new_export_id: Callable[[], UUID] = uuid4
+    new_export_id: Callable[[], UUID] | None = None
 
     def step(self, now: datetime) -> bool:
         """Tell the next open entries, in a transaction; returns whether there were as many as one step takes."""
         with self.connection.transaction():
+            begun = feed_epoch.begin(self.connection, self.peer, now)
+            if begun is not None:
+                self._send(begun, self._told_last(), now)
+                outbox.save(self.connection, begun)
+                return True
             feed = outbox.load(self.connection, self.peer)
             rows, reached, is_full = self._read(feed.position)
             told = Telling(self.connection, self.peer)
@@ -65,7 +88,7 @@ class CenExporter(msgspec.Struct, frozen=True, kw_only=True):
                 (
                     position,
                     record_id,
-                    told.tell(record_id, read(body), self.new_export_id),
+                    told.tell(record_id, read(body), self._export_id(record_id)),
                 )
                 for position, record_id, body in rows
             ]
@@ -74,6 +97,20 @@ class CenExporter(msgspec.Struct, frozen=True, kw_only=True):
             feed.position = reached
             outbox.save(self.connection, feed)
             return is_full
+
+    def _export_id(self, record_id: UUID) -> Callable[[], UUID]:
+        return self.new_export_id or partial(export_id_of, self.signing_key, record_id)
+
+    def _told_last(self) -> list[tuple[int, UUID, Words | Kept]]:
+        """What was told last of each seizure, in the order of the export ids, which tells nothing."""
+        rows = self.connection.execute(TOLD_LAST, [self.peer]).fetchall()
+        known = [(position, record_id, _told.decode(state)) for record_id, state, position in rows]
+        known.sort(key=lambda one: str(one[2].export_id))
+        return [
+            (position, record_id, (told.export_id, None if told.is_withdrawn else told.notice))
+            for position, record_id, told in known
+            if told.export_id is not None
+        ]
 
     def _read(self, after: int) -> tuple[list[tuple[int, UUID, bytes]], int, bool]:
         """The next open entries, the position then reached, and whether there were as many as one step takes."""
@@ -103,7 +140,7 @@ class CenExporter(msgspec.Struct, frozen=True, kw_only=True):
             )
             for position, record_id, answer in answers
         ]
-        decisions.write(self.connection, self.peer, made, now)
+        decisions.write(self.connection, self.peer, made, now, feed.epoch)
 
     def _draft(self, position: int, record_id: UUID, words: Words) -> outbox.Draft:
         export_id, notice = words

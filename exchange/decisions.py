@@ -24,6 +24,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     premise_version: int | None
     number: int | None
     decided_at: datetime
+    epoch: int = 0
+    """Of which epoch of the feed its number is."""
 
     def says(self, verdict: Release | Withheld) -> bool:
         """Whether a verdict says the same, on the same premise in the same version."""
@@ -34,7 +36,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         return (self.reason, self.premise_id, self.premise_version) == (verdict.reason, *premise)
 
 
-COLUMNS = "position, decision, record_id, version, reason, premise_id, premise_version, number, decided_at"
+COLUMNS = "position, decision, record_id, version, reason, premise_id, premise_version, number, decided_at, epoch"
 NEWEST = f"SELECT DISTINCT ON (position) {COLUMNS} FROM exchange.decision WHERE peer = %s"  # noqa: S608  # our own columns
 IN_ORDER = " ORDER BY position, decision DESC"
 
@@ -68,6 +70,7 @@ def make(
     peer: str,
     made: Sequence[tuple[Entry, Release | Withheld, int | None]],
     now: datetime,
+    epoch: int = 0,
 ) -> None:
     """Write down decisions, each after those that were taken about the same entry before; numbers where released."""
     rows = []
@@ -76,14 +79,14 @@ def make(
         premise = (known.record_id, known.premise.version) if known else (None, None)
         reason = str(verdict.reason) if isinstance(verdict, Withheld) else None
         rows.append((entry.position or 0, entry.record_id, entry.version, reason, *premise, number))
-    write(connection, peer, rows, now)
+    write(connection, peer, rows, now, epoch)
 
 
 Row: TypeAlias = tuple[int, UUID, int, str | None, UUID | None, int | None, int | None]
 """Position, record, version, reason, premise, its version, number."""
 
 
-def write(connection: Session, peer: str, made: Sequence[Row], now: datetime) -> None:
+def write(connection: Session, peer: str, made: Sequence[Row], now: datetime, epoch: int = 0) -> None:
     """Write down decisions as rows; the newest of an entry gets the highest decision number."""
     if not made:
         return
@@ -97,7 +100,7 @@ def write(connection: Session, peer: str, made: Sequence[Row], now: datetime) ->
         connection.cursor() as cursor,
         cursor.copy(f"COPY exchange.decision (peer, {COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy,
     ):
-        copy.set_types(["text", "int8", "int4", "uuid", "int4", "text", "uuid", "int4", "int8", "timestamptz"])
+        copy.set_types(["text", "int8", "int4", "uuid", "int4", "text", "uuid", "int4", "int8", "timestamptz", "int4"])
         for position, *rest in made:
             latest[position] = latest.get(position, 0) + 1
-            copy.write_row((peer, position, latest[position], *rest, now))
+            copy.write_row((peer, position, latest[position], *rest, now, epoch))

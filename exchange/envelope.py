@@ -183,20 +183,27 @@ def key_hash(boxed_key: bytes) -> bytes:
     return sha256(b"ncen boxed key 1 " + boxed_key).digest()
 
 
-def held_text(origin: str, recipient: str, number: int, hash_of_leaf: bytes) -> bytes:
-    """What the sender signs when it holds a line back."""
-    return f"ncen held line 1\n{origin}>{recipient}\n{number}\n{hash_of_leaf.hex()}\n".encode("ascii")
+def feed_of(origin: str, recipient: str, epoch: int = 0) -> str:
+    """How a feed is called, without `ncen/` before it; the first epoch has no number."""
+    return f"{origin}>{recipient}/{epoch}" if epoch else f"{origin}>{recipient}"
 
 
-def sign_held(key: Ed25519PrivateKey, origin: str, recipient: str, number: int, hash_of_leaf: bytes) -> bytes:
+def held_text(feed: str, number: int, hash_of_leaf: bytes) -> bytes:
+    """What the sender signs when it holds a line of a feed back."""
+    return f"ncen held line 1\n{feed}\n{number}\n{hash_of_leaf.hex()}\n".encode("ascii")
+
+
+def sign_held(  # noqa: PLR0913, PLR0917  # which line of which feed
+    key: Ed25519PrivateKey, origin: str, recipient: str, number: int, hash_of_leaf: bytes, epoch: int = 0
+) -> bytes:
     """The sender's signature on a line that it holds back."""
-    return key.sign(held_text(origin, recipient, number, hash_of_leaf))
+    return key.sign(held_text(feed_of(origin, recipient, epoch), number, hash_of_leaf))
 
 
-def is_held_by(key: Ed25519PublicKey, origin: str, recipient: str, held: Held) -> bool:
-    """Whether the sender itself says that it holds this line back."""
+def is_held_by(key: Ed25519PublicKey, feed: str, held: Held) -> bool:
+    """Whether the sender itself says that it holds this line of a feed back."""
     try:
-        key.verify(held.signature, held_text(origin, recipient, held.number, held.leaf_hash))
+        key.verify(held.signature, held_text(feed, held.number, held.leaf_hash))
     except InvalidSignature:
         return False
     return True

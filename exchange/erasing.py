@@ -107,7 +107,7 @@ def withdraw(connection: Session, own: Identity, peer: Peer, now: datetime) -> l
         for one in pending:
             lines = _lines_of(connection, peer.node, one)
             for number, hash_of_leaf in lines:
-                signature = envelope.sign_held(own.signing_key, own.node, peer.node, number, hash_of_leaf)
+                signature = envelope.sign_held(own.signing_key, own.node, peer.node, number, hash_of_leaf, feed.epoch)
                 connection.execute(
                     "UPDATE exchange.feed_out SET held = %s, boxed_key = NULL WHERE peer = %s AND number = %s",
                     [signature, peer.node, number],
@@ -132,7 +132,7 @@ def _lines_of(connection: Session, peer: str, one: Erasure) -> list[tuple[int, b
         "SELECT o.number, o.leaf_hash FROM ledger.entry e"
         " JOIN ledger.sealed s ON s.record_id = e.record_id AND s.version = e.version"
         " JOIN exchange.decision d ON d.peer = %s AND d.position = s.position AND d.number IS NOT NULL"
-        " JOIN exchange.feed_out o ON o.peer = d.peer AND o.number = d.number"
+        " JOIN exchange.feed_out o ON o.peer = d.peer AND o.number = d.number AND o.position = d.position"
         " WHERE e.record_id = ANY(%s) AND e.key_id = ANY(%s) AND o.boxed_key IS NOT NULL",
         [peer, one.records, one.keys],
     )
@@ -154,7 +154,8 @@ def noticed(connection: Session, peer: str, sent: Sequence[tuple[UUID, int]], no
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO exchange.erasure_notice (peer, subject, number, noticed_at) VALUES (%s, %s, %s, %s)"
-            " ON CONFLICT DO NOTHING",
+            " ON CONFLICT (peer, subject) DO UPDATE SET number = excluded.number"
+            " WHERE erasure_notice.confirmed_at IS NULL",
             [(peer, subject, number, now) for subject, number in sent],
         )
 
@@ -249,7 +250,8 @@ def take(connection: Session, vault: Vault, received: Sequence[Received], now: d
         signed = _confirmation(one, own_node, vault, len(done.keys), now)
         connection.execute(
             "INSERT INTO exchange.erasure_confirmation (origin, subject, number, note) VALUES (%s, %s, %s, %s)"
-            " ON CONFLICT DO NOTHING",
+            " ON CONFLICT (origin, subject) DO UPDATE SET number = excluded.number, note = excluded.note,"
+            " stored_at = NULL",
             [one.node, one.record_id, one.provenance.number, signed],
         )
 

@@ -12,7 +12,7 @@ from datetime import datetime
 import msgspec
 
 from domain.entry import Entry
-from exchange import decisions, envelope, erasing, outbox, peers, premises
+from exchange import decisions, envelope, erasing, feed_epoch, outbox, peers, premises
 from exchange.decisions import Decision
 from exchange.memory import Memory
 from exchange.peers import Identity, Peer
@@ -44,6 +44,11 @@ class Exporter(msgspec.Struct, frozen=True, kw_only=True):
         Premises must have been refreshed before. Within a transaction of the caller this is a savepoint.
         """
         with self.connection.transaction():
+            begun = feed_epoch.begin(self.connection, self.peer.node, now)
+            if begun is not None:
+                feed_epoch.decide_everything_again(self.connection, begun)
+                outbox.save(self.connection, begun)
+                return True
             self.reader.vault.forget(erasing.withdraw(self.connection, self.own, self.peer, now))
             feed = outbox.load(self.connection, self.peer.node)
             known = premises.between(premises.known(self.connection), self.own.node, self.peer.node)
@@ -77,9 +82,15 @@ class Turn:
         """Decide about an entry as things stand."""
         matter = self.memory.matter(entry.record_id)
         is_erasure_untied = entry.name in ERASING and matter.released_as is None and not matter.cases
-        if is_erasure_untied and erasing.was_told(self._connection, self._feed.peer, entry.record_id):
+        if is_erasure_untied and self._may_hold(entry):
             matter = msgspec.structs.replace(matter, released_as=Scope())
         return release(entry, matter, self._premises, self._feed.peer, self._now)
+
+    def _may_hold(self, entry: Entry) -> bool:
+        """Whether the peer was given something of the erased, or may hold it by lines that we have lost."""
+        peer, subject = self._feed.peer, entry.record_id
+        was_told = erasing.was_told(self._connection, peer, subject)
+        return was_told or (self._feed.epoch > 0 and feed_epoch.may_hold(self._connection, peer, subject))
 
     # -- what is undelivered
 
@@ -104,14 +115,15 @@ class Turn:
             if isinstance(verdict, Withheld):
                 made.append((entries[position], verdict, None))
                 self._hold(number, hash_of_leaf)
-        decisions.make(self._connection, self._feed.peer, made, self._now)
+        decisions.make(self._connection, self._feed.peer, made, self._now, self._feed.epoch)
         self._feed.generation += bool(made)
         self._feed.recheck = rows[-1][0]
         return True
 
     def _hold(self, number: int, hash_of_leaf: bytes) -> None:
         own = self._with.own
-        signature = envelope.sign_held(own.signing_key, own.node, self._feed.peer, number, hash_of_leaf)
+        peer, epoch = self._feed.peer, self._feed.epoch
+        signature = envelope.sign_held(own.signing_key, own.node, peer, number, hash_of_leaf, epoch)
         self._connection.execute(
             "UPDATE exchange.feed_out SET held = %s WHERE peer = %s AND number = %s",
             [signature, self._feed.peer, number],
@@ -129,7 +141,10 @@ class Turn:
         ).fetchall()
         if rows:
             newest = decisions.newest_of(self._connection, self._feed.peer, [record_id for (record_id,) in rows])
-            self._decide_again(newest)
+            reached = (
+                self._feed.position
+            )  # what lies beyond was decided in an epoch that ended, and is come to in order
+            self._decide_again({place: one for place, one in newest.items() if place <= reached})
         return bool(rows)
 
     def sweep(self) -> bool:
@@ -185,7 +200,7 @@ class Turn:
         released = [(lines.at(place(entry)), verdict) for entry, verdict in made if isinstance(verdict, Release)]
         numbers = self._send(released)
         numbered = [(entry, verdict, numbers.get(place(entry))) for entry, verdict in made]
-        decisions.make(self._connection, self._feed.peer, numbered, self._now)
+        decisions.make(self._connection, self._feed.peer, numbered, self._now, self._feed.epoch)
 
     def _send(self, released: Sequence[tuple[StoredLine, Release]]) -> dict[int, int]:
         """Put released lines into the outbox; returns their numbers in the feed by position."""

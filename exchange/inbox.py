@@ -12,7 +12,9 @@ from typing import Any
 
 import msgspec
 
-from exchange import checkpoint, erasing, premises, renewing
+from exchange import checkpoint, erasing, inbox_epoch, premises, renewing
+from exchange.acceptance import Fault
+from exchange.checkpoint import AnotherEpoch
 from exchange.envelope import Core, NoticeCore, decode_core
 from exchange.outbox import split_proof
 from exchange.peers import Identity, Peer
@@ -20,18 +22,27 @@ from exchange.recording import QUARANTINED, Outcome, Recorder
 from exchange.relay import Standing
 from exchange.release import ERASING
 from exchange.verifying import Mismatch, Source, Verified, VerifiedLine, verify
+from ledger.checkpoint import ledger_of
 from ledger.merkle import Frontier
 from ledger.sessions import Session, Sessions, connect
 
 MOST_EVIDENCE_BYTES = 16 * 1024 * 1024
 SESSIONS = 2
 CHUNK = 200
+REACHED = """
+    UPDATE exchange.inbox_feed SET number = %s, frontier = %s, checkpoint = %s,
+        passed = (SELECT coalesce(max(l.serial), 0) FROM exchange.peer_loss l
+            WHERE l.origin = %s AND l.accepted_at IS NOT NULL)
+    WHERE origin = %s
+"""
+"""A loss that was accepted, and after which the epoch went on, begins no other (`exchange.inbox_epoch`)."""
+RESUME = "UPDATE exchange.inbox_feed SET stopped = NULL WHERE origin = %s AND stopped IS NOT NULL"
 _COLUMNS = "origin, number, leaf_hash, core, proof, record_id, version, outcome, reason, boxed_key, received_at"
 _TYPES = ["text", "int8", "bytea", "bytea", "bytea", "uuid", "int4", "text", "text", "bytea", "timestamptz"]
 
 
 class OutOfStep(Exception):  # noqa: N818  # an answer: look again where the inbox stands
-    """The inbox has got further, or less far, than whoever brings the batch believed."""
+    """The inbox has got further, or less far, than whoever brings the batch believed, or it is of another epoch."""
 
 
 class Stopped(Exception):  # noqa: N818  # an answer
@@ -57,41 +68,48 @@ class Inbox:
 
     def number(self) -> int:
         """The number up to which the feed was taken in."""
+        return self.place()[1]
+
+    def place(self) -> tuple[int, int]:
+        """The epoch of the feed, and the number up to which it was taken in."""
         with self._sessions.session() as connection:
-            return self._load(connection, is_locked=False)[0].size
+            before, _, epoch = self._load(connection, is_locked=False)
+            return epoch, before.size
 
     def take(self, raws: Sequence[bytes], first: int, now: datetime) -> int:
         """Verify and record a batch that begins with number `first`; returns the number then reached.
 
         Raises:
-            OutOfStep: the inbox expects another number.
+            OutOfStep: the inbox expects another number, or another epoch.
             Stopped: the feed is stopped, or is stopped by this very batch.
             FormerKey: the sender has replaced the key that has signed this batch, and will sign it anew.
         """
         with self._sessions.session() as connection:
             try:
                 with connection.transaction():
-                    before, stopped = self._load(connection, is_locked=True)
+                    before, stopped, epoch = self._load(connection, is_locked=True)
                     if stopped is not None:
                         raise Stopped(stopped)
                     if before.size + 1 != first:
                         raise OutOfStep
-                    batch = verify(raws, self._source, before)
+                    batch = verify(raws, msgspec.structs.replace(self._source, epoch=epoch), before)
                     self._record(connection, batch, now)
+            except AnotherEpoch:
+                raise OutOfStep from None
             except Mismatch as mismatch:
                 self._stop(connection, str(mismatch), raws, now)
                 raise Stopped(str(mismatch)) from None
         return batch.head.size
 
-    def _load(self, connection: Session, *, is_locked: bool) -> tuple[Frontier, str | None]:
+    def _load(self, connection: Session, *, is_locked: bool) -> tuple[Frontier, str | None, int]:
         lock = " FOR UPDATE" if is_locked else ""
         row = connection.execute(
-            f"SELECT number, frontier, stopped FROM exchange.inbox_feed WHERE origin = %s{lock}".encode(),  # noqa: S608  # a constant
+            f"SELECT number, frontier, stopped, epoch FROM exchange.inbox_feed WHERE origin = %s{lock}".encode(),  # noqa: S608  # a constant
             [self._peer.node],
         ).fetchone()
         if row is None:
             raise LookupError(f"{self._peer.node} is not a peer of this node.")
-        return Frontier.from_bytes(row[0], row[1]), row[2]
+        return Frontier.from_bytes(row[0], row[1]), row[2], row[3]
 
     def _record(self, connection: Session, batch: Verified, now: datetime) -> None:
         outcomes = self._recorder.record(connection, batch.lines, now)
@@ -103,8 +121,8 @@ class Inbox:
             for line, outcome in zip(batch.lines, outcomes, strict=True):
                 copy.write_row(_row(self._peer.node, line, outcome, now))
         connection.execute(
-            "UPDATE exchange.inbox_feed SET number = %s, frontier = %s, checkpoint = %s WHERE origin = %s",
-            [batch.head.size, batch.frontier.to_bytes(), batch.signed, self._peer.node],
+            REACHED,
+            [batch.head.size, batch.frontier.to_bytes(), batch.signed, ledger_of(self._peer.node), self._peer.node],
         )
         receipt = checkpoint.cosign(batch.signed, self._own.node, self._own.signing_key, now)
         connection.execute(
@@ -118,7 +136,8 @@ class Inbox:
     ) -> None:
         """Whom these lines erase is told of by nothing that waits in quarantine either."""
         told = zip(lines, outcomes, strict=True)
-        cores = [line.core for line, (outcome, _) in told if isinstance(line.core, Core) and outcome != QUARANTINED]
+        heard = {None, str(Fault.DIFFERS)}  # an erasure is carried out although another entry stands in its place
+        cores = [line.core for line, (_, reason) in told if isinstance(line.core, Core) and reason in heard]
         erased = {core.record_id for core in cores if core.name in ERASING}
         erasing.drop_quarantined(connection, self._own, self._peer.node, erased)
 
@@ -136,7 +155,7 @@ class Inbox:
         """What the sender is told: our newest receipt, and what we could not accept."""
         with self._sessions.session() as connection:
             row = connection.execute(
-                "SELECT f.number, c.note, f.stopped, (SELECT count(*) FROM exchange.inbox i "
+                "SELECT f.number, c.note, f.stopped, f.epoch, (SELECT count(*) FROM exchange.inbox i "
                 "WHERE i.origin = f.origin AND i.outcome = 'quarantined') FROM exchange.inbox_feed f "
                 "LEFT JOIN exchange.inbox_checkpoint c ON c.origin = f.origin AND c.size = f.number "
                 "WHERE f.origin = %s",
@@ -147,10 +166,12 @@ class Inbox:
             confirmed = renewing.confirmations(
                 connection, self._own, self._peer.node, erasing.confirmations(connection, self._peer.node)
             )
-            number, receipt, stopped, quarantined = row
+            number, receipt, stopped, epoch, quarantined = row
             if receipt is not None:
                 receipt = renewing.receipt(connection, self._own, self._peer.node, number, receipt)
-        return Standing(number=number, receipt=receipt, quarantined=quarantined, stopped=stopped, erased=confirmed)
+        return Standing(
+            number=number, epoch=epoch, receipt=receipt, quarantined=quarantined, stopped=stopped, erased=confirmed
+        )
 
     def met(self) -> None:
         """Remember that we have logged in at the peer under our newest cards."""
@@ -172,6 +193,18 @@ class Inbox:
                 [now, self._peer.node, size],
             )
 
+    # -- epochs
+
+    def told_anew(self, note: str, now: datetime) -> bool:
+        """Keep the sender's statement that its feed begins anew; False where it is none or not signed by it."""
+        with self._sessions.session() as connection:
+            return inbox_epoch.told(connection, self._own, self._peer, note, now)
+
+    def begin_anew(self, now: datetime) -> bool:
+        """Begin the feed anew, if its sender has said so and our administrator has accepted its loss."""
+        with self._sessions.session() as connection:
+            return inbox_epoch.begin(connection, self._peer.node, now)
+
     # -- quarantine
 
     def judge_again(self, now: datetime) -> int:
@@ -192,13 +225,15 @@ class Inbox:
 
     def _judge_some(self, connection: Session, now: datetime) -> int | None:
         """Judge the next few again; returns how many were let in, None when all have been judged."""
-        query = "SELECT judged FROM exchange.inbox_feed WHERE origin = %s AND judged IS NOT NULL AND stopped IS NULL"
+        query = (
+            "SELECT judged, epoch FROM exchange.inbox_feed WHERE origin = %s AND judged IS NOT NULL AND stopped IS NULL"
+        )
         if connection.execute(query.encode(), [self._peer.node]).fetchone() is None:
             return None
         with connection.transaction():
             row = connection.execute(f"{query} FOR UPDATE".encode(), [self._peer.node]).fetchone()
             rows = self._quarantined(connection, row[0]) if row is not None else []
-            let_in = self._judge(connection, rows, now) if rows else None
+            let_in = self._judge(connection, rows, row[1], now) if row is not None and rows else None
             connection.execute(
                 "UPDATE exchange.inbox_feed SET judged = %s WHERE origin = %s",
                 [rows[-1][0] if rows else None, self._peer.node],
@@ -212,7 +247,7 @@ class Inbox:
             [self._peer.node, after, CHUNK],
         ).fetchall()
 
-    def _judge(self, connection: Session, rows: Sequence[tuple[Any, ...]], now: datetime) -> int:
+    def _judge(self, connection: Session, rows: Sequence[tuple[Any, ...]], epoch: int, now: datetime) -> int:
         lines = [
             VerifiedLine(
                 number=number,
@@ -221,6 +256,7 @@ class Inbox:
                 core=decode_core(core, self._recorder.carries),
                 raw_core=core,
                 boxed_key=boxed_key,
+                epoch=epoch,
             )
             for number, leaf_hash, proof, core, boxed_key in rows
         ]
@@ -250,5 +286,4 @@ def _row(origin: str, line: VerifiedLine, outcome: Outcome, now: datetime) -> tu
 def resume(database_url: str, origin: str) -> bool:
     """Let a stopped feed go on, after a person has looked at the evidence (which stays); whether it was stopped."""
     with connect(database_url) as connection:
-        query = "UPDATE exchange.inbox_feed SET stopped = NULL WHERE origin = %s AND stopped IS NOT NULL"
-        return connection.execute(query, [origin]).rowcount == 1
+        return connection.execute(RESUME, [origin]).rowcount == 1

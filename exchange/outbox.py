@@ -25,7 +25,8 @@ class Feed(msgspec.Struct, kw_only=True):
 
     `position`: ledger position decided up to; `number`: last line; `sweep`: position after which what was withheld is
     decided again, None if all of it was; `recheck`: number after which undelivered lines are; `premises`: how the
-    premises stood when that began; `generation`: raised whenever a line already handed over for sending changed.
+    premises stood when that began; `generation`: raised whenever a line already handed over for sending changed;
+    `epoch`: the serial of the loss since which the feed was begun anew, 0 where it never was.
     """
 
     peer: str
@@ -36,6 +37,7 @@ class Feed(msgspec.Struct, kw_only=True):
     recheck: int | None
     premises: bytes
     generation: int
+    epoch: int = 0
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,13 +53,13 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 def load(connection: Session, peer: str) -> Feed:
     """The feed to a peer, locked until the transaction ends."""
     row = connection.execute(
-        "SELECT position, number, frontier, sweep, recheck, premises, generation "
+        "SELECT position, number, frontier, sweep, recheck, premises, generation, epoch "
         "FROM exchange.feed WHERE peer = %s FOR UPDATE",
         [peer],
     ).fetchone()
     if row is None:
         raise LookupError(f"{peer} is not a peer of this node.")
-    position, number, frontier, sweep, recheck, premises, generation = row
+    position, number, frontier, sweep, recheck, premises, generation, epoch = row
     return Feed(
         peer=peer,
         position=position,
@@ -67,6 +69,7 @@ def load(connection: Session, peer: str) -> Feed:
         recheck=recheck,
         premises=premises,
         generation=generation,
+        epoch=epoch,
     )
 
 
@@ -74,7 +77,7 @@ def save(connection: Session, feed: Feed) -> None:
     """Write back how far the feed has got."""
     connection.execute(
         "UPDATE exchange.feed SET position = %s, number = %s, frontier = %s, sweep = %s, recheck = %s, "
-        "premises = %s, generation = %s WHERE peer = %s",
+        "premises = %s, generation = %s, epoch = %s WHERE peer = %s",
         [
             feed.position,
             feed.number,
@@ -83,6 +86,7 @@ def save(connection: Session, feed: Feed) -> None:
             feed.recheck,
             feed.premises,
             feed.generation,
+            feed.epoch,
             feed.peer,
         ],
     )
@@ -132,7 +136,9 @@ def _append_batch(
     feed.frontier.extend(hashes)
     feed.number += len(batch)
     signed = checkpoint.sign(
-        checkpoint.Checkpoint(origin=node, recipient=feed.peer, size=feed.number, root=feed.frontier.root()),
+        checkpoint.Checkpoint(
+            origin=node, recipient=feed.peer, size=feed.number, root=feed.frontier.root(), epoch=feed.epoch
+        ),
         signing_key,
     )
     with connection.cursor() as cursor:

@@ -21,7 +21,7 @@ from exchange.inbox import Inbox, OutOfStep, Stopped
 from exchange.nkey import KeyedClient
 from exchange.outbox import MOST_LINES
 from exchange.peers import Identity, Peer
-from exchange.relay import STORED, Standing
+from exchange.relay import ANEW, STORED, Standing
 
 REQUESTS = 4
 REQUEST_LINES = 500
@@ -37,6 +37,8 @@ PAUSE_S = 0.25
 ASK_AGAIN_S = 1.0
 RECEIPT_S = 2.0
 STOPPED_S = 5.0
+TELL_AGAIN_S = 10.0
+"""A sender that has begun its feed anew says so in its answer, and nowhere else."""
 
 _NOTHING_THERE = frozenset({"409", "503"})
 """Statuses: the consumer or its stream went away, or there is none."""
@@ -111,21 +113,26 @@ class Receiver:
             await asyncio.sleep(ASK_S)
         raise ConnectionError("the connection to the peer's NATS broke")
 
-    async def _ask_again(self, client: KeyedClient, number: int) -> None:
-        """Ask the sender to deliver what follows this number, not more often than once a second."""
+    async def _ask_again(self, client: KeyedClient) -> None:
+        """Ask the sender to deliver what follows what we have, not more often than once a second."""
         now = asyncio.get_running_loop().time()
         if now - self._asked_at >= ASK_AGAIN_S:
             self._asked_at = now
-            await client.publish(receipts_of(self._own.node), _json(Standing(number=number, wants_again=True)))
+            epoch, number = await asyncio.to_thread(self._inbox.place)
+            told = Standing(epoch=epoch, number=number, wants_again=True)
+            await client.publish(receipts_of(self._own.node), _json(told))
 
     # -- taking them in
 
     async def _keep_taking(self, client: KeyedClient) -> None:
         number = await asyncio.to_thread(self._inbox.number)
-        await self._ask_again(client, number)
+        await self._ask_again(client)
         batch: list[bytes] = []
         while True:
             message = await self._next()
+            if message is None and number != (number := await asyncio.to_thread(self._inbox.number)):
+                batch.clear()  # the feed was begun anew
+                self._is_missing = True
             sequence = _sequence(message) if message is not None else 0
             if message is None or sequence != number + len(batch) + 1:
                 is_cut_off = message is None and bool(batch)  # a batch comes whole, or its sender has begun anew
@@ -133,16 +140,20 @@ class Receiver:
                     self._is_missing = True
                 if self._is_missing:
                     batch.clear()
-                    await self._ask_again(client, number)
+                    await self._ask_again(client)
                 continue
             self._is_missing = False
             batch.append(message.data)
             is_bounded = len(batch) <= MOST_LINES and sum(map(len, batch)) < MOST_BATCH_BYTES
             if not _ends_batch(message.data) and is_bounded:
                 continue
-            number = await self._take(batch, number + 1)
+            due, number = number + len(batch), await self._take(batch, number + 1)
             batch.clear()
-            await client.publish(message.reply, b"+ACK")
+            self._is_missing = number != due  # the feed was begun anew, or the batch is of another epoch
+            if self._is_missing:
+                await self._ask_again(client)
+            else:
+                await client.publish(message.reply, b"+ACK")
 
     async def _next(self) -> Msg | None:
         """The next message, or None after a while without one."""
@@ -166,21 +177,34 @@ class Receiver:
     # -- receipts
 
     async def _keep_receipting(self, client: KeyedClient) -> None:
-        """Hand in the newest receipt until the sender has stored it, and tell when the feed is stopped."""
+        """Hand in the newest receipt until the sender has stored it, and tell when the feed is stopped.
+
+        What was told is told again after a while, to hear whether the sender begins the feed anew.
+        """
         told: Standing | None = None
+        told_at = 0.0
         while True:
+            await asyncio.to_thread(self._inbox.begin_anew, datetime.now(UTC))
             standing = await asyncio.to_thread(self._inbox.standing)
-            is_asking = standing.receipt is not None or bool(self._own.old_box_keys)
-            if is_asking and standing != told:
+            loop_s = asyncio.get_running_loop().time()
+            if standing != told or loop_s - told_at > TELL_AGAIN_S:
                 with contextlib.suppress(NatsError, asyncio.TimeoutError):
                     answer = await client.request(receipts_of(self._own.node), _json(standing), timeout=RECEIPT_S)
                     word, _, boxed_from = answer.data.partition(b" ")
                     if word == STORED:
-                        told = standing
+                        told, told_at = standing, loop_s
                         await asyncio.to_thread(self._inbox.stored, standing.number, datetime.now(UTC), standing.erased)
                         if boxed_from.isdigit() and len(boxed_from) <= LONGEST_NUMBER:
                             await asyncio.to_thread(self._inbox.arrived, standing.number, int(boxed_from))
+                    elif answer.data.startswith(ANEW):
+                        told, told_at = standing, loop_s
+                        await asyncio.to_thread(self._inbox.told_anew, _note(answer.data), datetime.now(UTC))
             await asyncio.sleep(PAUSE_S)
+
+
+def _note(answer: bytes) -> str:
+    """The statement in an answer; what is no text is no statement."""
+    return answer.removeprefix(ANEW).decode("utf-8", "replace")
 
 
 def _json(standing: Standing) -> bytes:

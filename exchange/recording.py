@@ -18,6 +18,7 @@ from domain.refused import Refused
 from exchange import erasing, premises
 from exchange.acceptance import Fault, accept
 from exchange.envelope import AnyCore, Core, NoticeCore
+from exchange.release import FOLLOWING
 from exchange.verifying import VerifiedLine
 from ledger.errors import Conflict, Damaged
 from ledger.ledger import Asked, Ledger
@@ -61,49 +62,76 @@ class EntryRecorder:
             for line in lines
         ]
         accepted = [one for one in judged if isinstance(one, Received)]
-        here = _here(connection, accepted)
-        try:
-            with connection.transaction():
-                append_received(connection, accepted, self._vault)
-            refused: set[int] = set()
-        except (Conflict, Damaged):
-            refused = self._append_singly(connection, accepted)
+        here, parted = _here(connection, accepted), _parted(connection, accepted)
+        is_whole = parted.isdisjoint(one.record_id for one in accepted) and self._append(connection, accepted)
+        refused = {} if is_whole else self._append_singly(connection, accepted, here, parted)
         outcomes = [_outcome(one, here, refused) for one in judged]
-        fresh = [one for one, what in zip(judged, outcomes, strict=True) if what == (RECORDED, None)]
-        erasing.take(connection, self._vault, [one for one in fresh if isinstance(one, Received)], now)
+        heard = {(RECORDED, None), (REPEATED, None), (QUARANTINED, str(Fault.DIFFERS))}
+        asked = [one for one, what in zip(judged, outcomes, strict=True) if what in heard]
+        erasing.take(connection, self._vault, [one for one in asked if isinstance(one, Received)], now)
         return outcomes
 
-    def _append_singly(self, connection: Session, accepted: Sequence[Received]) -> set[int]:
-        """Append one by one; returns the feed numbers of those that contradict what is here."""
-        refused = set()
+    def _append(self, connection: Session, lines: Sequence[Received]) -> bool:
+        """Append all of these or none; False where one contradicts what is here."""
+        try:
+            with connection.transaction():
+                append_received(connection, lines, self._vault)
+        except (Conflict, Damaged):
+            return False
+        return True
+
+    def _append_singly(
+        self, connection: Session, accepted: Sequence[Received], here: dict[tuple[UUID, int], str], parted: set[UUID]
+    ) -> dict[int, Fault]:
+        """Append one by one; returns why not, by feed number, for those that contradict what is here.
+
+        What follows an entry that differs from the one we have follows upon another history than ours: it is set aside
+        as well, save what takes away or shields, which is heard in any case.
+        """
+        refused: dict[int, Fault] = {}
         for one in accepted:
-            try:
-                with connection.transaction():
-                    append_received(connection, [one], self._vault)
-            except (Conflict, Damaged):
-                refused.add(one.provenance.number)
+            is_other = here.get((one.record_id, one.version)) == one.node
+            if one.record_id in parted and one.name not in FOLLOWING and not is_other:
+                refused[one.provenance.number] = Fault.DIFFERS
+                continue
+            if not self._append(connection, [one]):
+                refused[one.provenance.number] = Fault.DIFFERS if is_other else Fault.CONFLICT
+                parted |= {one.record_id} if is_other else set()
         return refused
 
 
-def _here(connection: Session, accepted: Sequence[Received]) -> set[tuple[UUID, int]]:
+def _parted(connection: Session, accepted: Sequence[Received]) -> set[UUID]:
+    """The records of which a line was set aside because it differs from what its sender had sent before."""
+    if not accepted:
+        return set()
     rows = connection.execute(
-        "SELECT record_id, version FROM ledger.entry WHERE record_id = ANY(%s)",
+        "SELECT DISTINCT record_id FROM exchange.inbox WHERE record_id = ANY(%s) AND origin = %s "
+        "AND outcome = 'quarantined' AND reason = 'differs'",
+        [list({one.record_id for one in accepted}), accepted[0].node],
+    )
+    return {record_id for (record_id,) in rows}
+
+
+def _here(connection: Session, accepted: Sequence[Received]) -> dict[tuple[UUID, int], str]:
+    """What is on record of these records: by which node."""
+    rows = connection.execute(
+        "SELECT record_id, version, node FROM ledger.entry WHERE record_id = ANY(%s)",
         [list({one.record_id for one in accepted})],
     )
-    return {(record_id, version) for record_id, version in rows}
+    return {(record_id, version): node for record_id, version, node in rows}
 
 
-def _outcome(judged: Received | Fault | None, here: set[tuple[UUID, int]], refused: set[int]) -> Outcome:
+def _outcome(judged: Received | Fault | None, here: dict[tuple[UUID, int], str], refused: dict[int, Fault]) -> Outcome:
     if judged is None:
         return HELD, None
     if isinstance(judged, Fault):
         return QUARANTINED, judged
-    if judged.provenance.number in refused:
-        return QUARANTINED, Fault.CONFLICT
+    if (fault := refused.get(judged.provenance.number)) is not None:
+        return QUARANTINED, str(fault)
     place = (judged.record_id, judged.version)
     if place in here:
         return REPEATED, None
-    here.add(place)
+    here[place] = judged.node
     return RECORDED, None
 
 
@@ -130,8 +158,9 @@ class NoticeRecorder:
 def _asked(line: VerifiedLine, core: NoticeCore) -> Asked:
     command: ReceiveNotice | TakeBackNotice
     if core.notice is None:
-        command = TakeBackNotice(origin=core.origin, number=core.number)
+        command = TakeBackNotice(origin=core.origin, number=core.number, epoch=line.epoch)
     else:
-        command = ReceiveNotice(origin=core.origin, number=core.number, notice=core.notice)
-    command_id = UUID(bytes=sha256(b"ncen notice 1 " + core.origin.encode() + line.leaf_hash).digest()[:16])
+        command = ReceiveNotice(origin=core.origin, number=core.number, notice=core.notice, epoch=line.epoch)
+    of = core.origin if not line.epoch else f"{core.origin}/{line.epoch} "  # a node's code has neither
+    command_id = UUID(bytes=sha256(b"ncen notice 1 " + of.encode() + line.leaf_hash).digest()[:16])
     return Asked(record_id=core.export_id, command=command, command_id=command_id)

@@ -4,7 +4,8 @@ It sends only while the premises stand as they stood when the lines were last ch
 away until the exporter has checked them, so that nothing leaves on a premise that no longer covers it, for the first
 time or again. It trusts nothing about the stream: it looks where the stream stands each time, and makes it anew when it
 is missing, damaged, ahead, or of an older generation. It sends nothing when the peer has signed for more lines than
-there are, or for others: then our database is an old copy.
+there are, or for others: then our database is an old copy. Of a feed that was begun anew it sends nothing either before
+the peer has begun it.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ from exchange.envelope import Held, Malformed, Whole
 from exchange.jetstream import Displaced, StreamState
 from exchange.nkey import KeyedClient, login_key
 from exchange.peers import Identity, Peer, Role, without_login
-from ledger.sessions import Sessions
+from ledger.sessions import Session, Sessions
 
 IDLE_S = 0.3
 """How often a relay with nothing to do looks again where its stream stands."""
@@ -49,6 +50,16 @@ _IS_SIGNED_FOR = """
 
 The same words, whichever of our keys has signed them: a receipt may have been on its way while ours was replaced."""
 
+PLAN = """
+    SELECT f.number, f.generation, f.recheck IS NULL, f.premises, f.epoch,
+        EXISTS (SELECT FROM exchange.receipt_before b WHERE b.peer = f.peer AND b.epoch > f.epoch)
+    FROM exchange.feed f WHERE f.peer = %s
+"""
+MESSAGES = """
+    SELECT f.epoch, o.number, o.core, o.boxed_key, o.leaf_hash, o.proof, o.checkpoint, o.held
+    FROM exchange.feed_out o JOIN exchange.feed f ON f.peer = o.peer
+    WHERE o.peer = %s AND o.number > %s ORDER BY o.number LIMIT %s
+"""
 _CHECK_AGAIN = """
     UPDATE exchange.feed f SET recheck = %s
     WHERE f.peer = %s AND coalesce(f.recheck > %s, true)
@@ -59,6 +70,8 @@ log = structlog.get_logger("exchange")
 
 STORED = b"stored"
 REFUSED = b"refused"
+ANEW = b"anew\n"
+"""Answers who is in an earlier epoch of the feed: before the statement, signed by us, that it begins anew."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -69,6 +82,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     number: Annotated[int, Meta(ge=0, le=2**53 - 1)]
+    epoch: Annotated[int, Meta(ge=0, le=999_999)] = 0
     receipt: Annotated[str, Meta(max_length=checkpoint.MOST_NOTE_BYTES)] | None = None
     quarantined: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
     stopped: Line | None = None
@@ -79,6 +93,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How the feed stands in PostgreSQL; `is_open` when its lines may be sent."""
 
+    epoch: int
     number: int
     generation: int
     receipted: int
@@ -105,7 +120,8 @@ class Relay:
         self._url = without_login(nats_url)
         self._tls = tls
         self._sessions = Sessions(database_url, SESSIONS)
-        self._standing: int | None = None
+        self._heard: tuple[int, int | None] = (0, None)
+        """In which epoch the peer stands, and up to which number it has the feed, once it has asked again."""
         self._again: int | None = None
         self._checked_under = b""
         self.woken = asyncio.Event()
@@ -151,10 +167,11 @@ class Relay:
 
     async def _step(self, client: KeyedClient, stream: JetStreamContext) -> bool:
         """Bring the stream a step nearer to the feed; returns whether there is nothing left to do for now."""
-        again, self._again, standing = self._again, None, self._standing  # before it is looked whether it may go again
+        again, self._again = self._again, None  # before it is looked whether it may go again
+        epoch, standing = self._heard
         plan = await asyncio.to_thread(self._plan)
         found = await jetstream.state(stream, self._peer.node)
-        if not plan.is_open:
+        if not plan.is_open or epoch != plan.epoch:  # an epoch goes to nobody who has not begun it
             if found is not None:
                 await jetstream.drop(stream, self._peer.node)
             await asyncio.sleep(BLOCKED_S)
@@ -191,29 +208,30 @@ class Relay:
     def _plan(self) -> Plan:
         with self._sessions.session() as connection, connection.transaction():
             row = connection.execute(
-                "SELECT number, generation, recheck IS NULL, premises FROM exchange.feed WHERE peer = %s",
+                PLAN,
                 [self._peer.node],
             ).fetchone()
             if row is None:
                 raise LookupError(f"{self._peer.node} is not a peer of this node.")
-            number, generation, is_checked, stood = row
+            number, generation, is_checked, stood, epoch, is_beyond = row
             receipted = outbox.receipted(connection, self._peer.node)
             signed_for = connection.execute(_IS_SIGNED_FOR, [self._peer.node, receipted]).fetchone()
             known = premises.known(connection)
             stand = premises.standing(known, self._own.node, self._peer.node, datetime.now(UTC))
+            is_ours = signed_for != (False,) and not is_beyond
             return Plan(
+                epoch=epoch,
                 number=number,
                 generation=renewing.generation(self._own, generation),
                 receipted=receipted,
                 stood=stood,
-                is_open=signed_for != (False,) and (self._peer.role is Role.CEN or (is_checked and stand == stood)),
+                is_open=is_ours and (self._peer.role is Role.CEN or (is_checked and stand == stood)),
             )
 
     def _messages(self, after: int) -> list[bytes]:
         with self._sessions.session() as connection:
             rows = connection.cursor(binary=True).execute(
-                "SELECT number, core, boxed_key, leaf_hash, proof, checkpoint, held FROM exchange.feed_out "
-                "WHERE peer = %s AND number > %s ORDER BY number LIMIT %s",
+                MESSAGES,
                 [self._peer.node, after, outbox.MOST_LINES],
             )
             messages: list[bytes] = []
@@ -244,17 +262,21 @@ class Relay:
             if len(raw) > MOST_RECEIPT_BYTES:
                 return REFUSED
             told = forms.from_json(raw, Standing)
-            if told.receipt is not None and not self._store(told, told.receipt):
-                return REFUSED
+            epoch = self._store(told)
             self._store_confirmations(told.erased)
         except (msgspec.MsgspecError, UnicodeDecodeError, Malformed):
             return REFUSED
         self._meet()
+        if told.epoch != epoch:
+            self._heard = (told.epoch, None)
+            return ANEW + self._opening(epoch).encode() if told.epoch < epoch else STORED
         if told.wants_again:
             self._check_again(told.number)
-            self._standing = self._again = told.number
-        elif self._standing is not None:
-            self._standing = max(self._standing, told.number)
+            self._heard, self._again = (epoch, told.number), told.number
+        else:
+            heard, standing = self._heard
+            is_known = heard == epoch and standing is not None
+            self._heard = (epoch, max(standing or 0, told.number) if is_known else None)
         return STORED
 
     def _meet(self) -> None:
@@ -262,6 +284,9 @@ class Relay:
         if self._own.edition or self._peer.edition:
             with self._sessions.session() as connection:
                 renewing.met(connection, self._own, self._peer)
+
+    def _opening(self, epoch: int) -> str:
+        return checkpoint.opening(self._own.node, self._peer.node, epoch, self._own.signing_key)
 
     def _store_confirmations(self, notes: tuple[str, ...]) -> None:
         if notes:
@@ -274,23 +299,44 @@ class Relay:
             with self._sessions.session() as connection:
                 connection.execute(_CHECK_AGAIN, [number, self._peer.node, number, number])
 
-    def _store(self, told: Standing, receipt: str) -> bool:
-        head, _ = renewing.read_receipt(receipt, self._own, self._peer)
+    def _store(self, told: Standing) -> int:
+        """Keep the receipt, with those of its epoch; returns the epoch of the feed.
+
+        Raises:
+            Malformed: the receipt does not hold, or is for another number or epoch than was told.
+        """
+        with self._sessions.session() as connection, connection.transaction():
+            row = connection.execute(
+                "SELECT epoch FROM exchange.feed WHERE peer = %s FOR SHARE", [self._peer.node]
+            ).fetchone()
+            epoch = int(row[0]) if row else 0
+            if told.receipt is not None:
+                self._store_receipt(connection, told, told.receipt, is_current=told.epoch == epoch)
+        return epoch
+
+    def _store_receipt(self, connection: Session, told: Standing, receipt: str, *, is_current: bool) -> None:
+        head, _ = renewing.read_receipt(receipt, self._own, self._peer, epoch=told.epoch)
         if head.size != told.number:
-            return False
-        with self._sessions.session() as connection:
+            raise Malformed("The receipt is for another number than is told beside it.")
+        if not is_current:
+            connection.execute(
+                "INSERT INTO exchange.receipt_before (peer, epoch, size, note, received_at) VALUES (%s, %s, %s, %s, %s)"
+                " ON CONFLICT DO NOTHING",
+                [self._peer.node, told.epoch, head.size, receipt, datetime.now(UTC)],
+            )
+        else:
             connection.execute(
                 "INSERT INTO exchange.receipt (peer, size, note, quarantined, stopped, received_at) "
                 "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (peer, size) DO UPDATE "
                 "SET quarantined = excluded.quarantined, stopped = excluded.stopped",
                 [self._peer.node, head.size, receipt, told.quarantined, told.stopped, datetime.now(UTC)],
             )
-        return True
 
 
 def _message(  # noqa: PLR0913, PLR0917  # the columns of a line
     own: Identity,
     peer: str,
+    epoch: int,
     number: int,
     core: bytes,
     boxed_key: bytes | None,
@@ -302,7 +348,7 @@ def _message(  # noqa: PLR0913, PLR0917  # the columns of a line
     """A line as it travels now, signed by the key that holds now."""
     hashes, signed = outbox.split_proof(proof), renewing.head(own, signed)
     if held is not None:
-        signature = renewing.held(own, peer, number, leaf_hash, held)
+        signature = renewing.held(own, peer, epoch, number, leaf_hash, held)
         return envelope.encode(
             Held(number=number, leaf_hash=leaf_hash, signature=signature, proof=hashes, checkpoint=signed)
         )

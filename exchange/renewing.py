@@ -82,13 +82,15 @@ def head(own: Identity, signed: str | None) -> str | None:
     return signed if signed is None or not own.former else _signed_anew(own, signed)
 
 
-def held(own: Identity, peer: str, number: int, leaf_hash: bytes, signature: bytes) -> bytes:
+def held(  # noqa: PLR0913, PLR0917  # which line of which feed
+    own: Identity, peer: str, epoch: int, number: int, leaf_hash: bytes, signature: bytes
+) -> bytes:
     """Our signature on a line that is held back, by the key that holds; what was never ours stays as it is."""
     if not own.former:
         return signature
     line = Held(number=number, leaf_hash=leaf_hash, signature=signature, proof=(), checkpoint=None)
-    if any(envelope.is_held_by(key, own.node, peer, line) for key in own.former):
-        return envelope.sign_held(own.signing_key, own.node, peer, number, leaf_hash)
+    if any(envelope.is_held_by(key, envelope.feed_of(own.node, peer, epoch), line) for key in own.former):
+        return envelope.sign_held(own.signing_key, own.node, peer, number, leaf_hash, epoch)
     return signature
 
 
@@ -162,7 +164,7 @@ def signers(peer: Peer, *, is_kept: bool) -> list[tuple[Ed25519PublicKey, dateti
 
 
 def read_receipt(
-    signed: str, own: Identity, peer: Peer, *, is_kept: bool = False
+    signed: str, own: Identity, peer: Peer, *, is_kept: bool = False, epoch: int = 0
 ) -> tuple[checkpoint.Checkpoint, datetime]:
     """What a peer has signed for, under a head that we signed with the key that holds or one before it.
 
@@ -176,7 +178,12 @@ def read_receipt(
         for our_key in (own.signing_key.public_key(), *own.former):
             try:
                 told, at = checkpoint.read_receipt(
-                    signed, origin=own.node, origin_key=our_key, recipient=peer.node, recipient_key=their_key
+                    signed,
+                    origin=own.node,
+                    origin_key=our_key,
+                    recipient=peer.node,
+                    recipient_key=their_key,
+                    epoch=epoch,
                 )
             except Malformed as error:
                 problem = problem or error

@@ -56,6 +56,7 @@ CREATE TABLE IF NOT EXISTS exchange.feed (
   premises bytea NOT NULL DEFAULT '',
   generation int NOT NULL DEFAULT 0
 );
+ALTER TABLE exchange.feed ADD COLUMN IF NOT EXISTS epoch int NOT NULL DEFAULT 0;
 CREATE TABLE IF NOT EXISTS exchange.matter (
   peer text NOT NULL,
   record_id uuid NOT NULL,
@@ -82,6 +83,7 @@ CREATE TABLE IF NOT EXISTS exchange.decision (
   CHECK ((reason IS NULL) = (number IS NOT NULL))
 );
 CREATE INDEX IF NOT EXISTS decision_record ON exchange.decision (peer, record_id);
+ALTER TABLE exchange.decision ADD COLUMN IF NOT EXISTS epoch int NOT NULL DEFAULT 0;
 CREATE TABLE IF NOT EXISTS exchange.feed_out (
   peer text NOT NULL,
   number bigint NOT NULL,
@@ -104,6 +106,39 @@ CREATE TABLE IF NOT EXISTS exchange.receipt (
   stopped text,
   received_at timestamptz NOT NULL,
   PRIMARY KEY (peer, size)
+);
+
+-- what we had sent before a loss: put aside when a feed begins anew, with both heads to be seen
+CREATE TABLE IF NOT EXISTS exchange.feed_before (
+  peer text NOT NULL,
+  epoch int NOT NULL,
+  size bigint NOT NULL,
+  number bigint NOT NULL,
+  frontier bytea NOT NULL,
+  ended_at timestamptz NOT NULL,
+  PRIMARY KEY (peer, epoch)
+);
+CREATE TABLE IF NOT EXISTS exchange.feed_out_before (
+  peer text NOT NULL,
+  epoch int NOT NULL,
+  number bigint NOT NULL,
+  position bigint NOT NULL,
+  record_id uuid NOT NULL,
+  core bytea NOT NULL,
+  leaf_hash bytea NOT NULL,
+  proof bytea NOT NULL,
+  checkpoint text,
+  premise_id uuid,
+  held bytea,
+  PRIMARY KEY (peer, epoch, number)
+);
+CREATE TABLE IF NOT EXISTS exchange.receipt_before (
+  peer text NOT NULL,
+  epoch int NOT NULL,
+  size bigint NOT NULL,
+  note text NOT NULL,
+  received_at timestamptz NOT NULL,
+  PRIMARY KEY (peer, epoch, size)
 );
 
 -- what we receive ---------------------------------------------------------------------------------------------------
@@ -141,6 +176,51 @@ CREATE TABLE IF NOT EXISTS exchange.inbox_checkpoint (
   note text NOT NULL,
   stored_at timestamptz,
   PRIMARY KEY (origin, size)
+);
+ALTER TABLE exchange.inbox_feed ADD COLUMN IF NOT EXISTS epoch int NOT NULL DEFAULT 0;
+ALTER TABLE exchange.inbox_feed ADD COLUMN IF NOT EXISTS passed int NOT NULL DEFAULT 0;
+
+-- what we had received before its sender lost it: put aside when the feed begins anew
+CREATE TABLE IF NOT EXISTS exchange.inbox_opening (
+  origin text NOT NULL,
+  epoch int NOT NULL,
+  note text NOT NULL,
+  told_at timestamptz NOT NULL,
+  accepted_at timestamptz,
+  PRIMARY KEY (origin, epoch)
+);
+CREATE TABLE IF NOT EXISTS exchange.inbox_feed_before (
+  origin text NOT NULL,
+  epoch int NOT NULL,
+  number bigint NOT NULL,
+  frontier bytea NOT NULL,
+  checkpoint text,
+  stopped text,
+  evidence bytea,
+  stopped_at timestamptz,
+  ended_at timestamptz NOT NULL,
+  PRIMARY KEY (origin, epoch)
+);
+CREATE TABLE IF NOT EXISTS exchange.inbox_before (
+  origin text NOT NULL,
+  epoch int NOT NULL,
+  number bigint NOT NULL,
+  leaf_hash bytea NOT NULL,
+  core bytea,
+  proof bytea NOT NULL,
+  record_id uuid,
+  version int,
+  outcome text NOT NULL,
+  reason text,
+  received_at timestamptz NOT NULL,
+  PRIMARY KEY (origin, epoch, number)
+);
+CREATE TABLE IF NOT EXISTS exchange.inbox_checkpoint_before (
+  origin text NOT NULL,
+  epoch int NOT NULL,
+  size bigint NOT NULL,
+  note text NOT NULL,
+  PRIMARY KEY (origin, epoch, size)
 );
 
 -- erasures ------------------------------------------------------------------------------------------------------
@@ -235,8 +315,20 @@ CREATE OR REPLACE VIEW exchange.open_seizure AS
 
 CREATE OR REPLACE FUNCTION exchange.refuse_change() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'a decision once taken is never changed' USING ERRCODE = 'restrict_violation'; END $$;
+CREATE OR REPLACE FUNCTION exchange.refuse_change_of_ended() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'what was put aside of a feed is never changed' USING ERRCODE = 'restrict_violation'; END $$;
 CREATE OR REPLACE TRIGGER decision_stands BEFORE UPDATE OR DELETE OR TRUNCATE ON exchange.decision
   FOR EACH STATEMENT EXECUTE FUNCTION exchange.refuse_change();
+DO $$
+DECLARE ended text;
+BEGIN
+  FOREACH ended IN ARRAY ARRAY['feed_before', 'feed_out_before', 'receipt_before', 'inbox_feed_before', 'inbox_before',
+    'inbox_checkpoint_before']
+  LOOP
+    EXECUTE format('CREATE OR REPLACE TRIGGER ended_stands BEFORE UPDATE OR DELETE OR TRUNCATE ON exchange.%I '
+      'FOR EACH STATEMENT EXECUTE FUNCTION exchange.refuse_change_of_ended()', ended);
+  END LOOP;
+END $$;
 """
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from exchange import peers, renewing
+from exchange import feed_epoch, inbox_epoch, peers, renewing
 from exchange.erasing import Notices, notices
 from exchange.peers import Role
 from exchange.successors import Held
@@ -29,6 +29,9 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True):
     receipted_at: datetime | None
     erasures: Notices = Notices()
     """Whom the peer was asked to erase, and what it has confirmed."""
+    epoch: int = 0
+    """The serial of the loss since which the feed was begun anew, 0 where it never was."""
+    ended: tuple[feed_epoch.Before, ...] = ()
 
     @property
     def lag(self) -> int:
@@ -46,6 +49,10 @@ class Receiving(msgspec.Struct, frozen=True, kw_only=True):
     quarantined: dict[str, int]
     stopped: str | None
     stopped_at: datetime | None
+    epoch: int = 0
+    waiting: int | None = None
+    """The epoch that the peer has said it begins, where our administrator has not accepted its loss."""
+    ended: tuple[inbox_epoch.Before, ...] = ()
 
 
 class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,17 +92,19 @@ def status(database_url: str, edition: bytes = b"") -> list[FeedStatus]:
 def _sending(connection: Session, peer: str) -> Sending:
     newest = connection.execute(
         "SELECT reason, count(*) FROM (SELECT DISTINCT ON (position) position, reason FROM exchange.decision "
-        "WHERE peer = %s ORDER BY position, decision DESC) newest GROUP BY reason ORDER BY reason",
+        "WHERE peer = %s AND position <= (SELECT f.position FROM exchange.feed f WHERE f.peer = decision.peer) "
+        "ORDER BY position, decision DESC) newest GROUP BY reason ORDER BY reason",
         [peer],
     ).fetchall()
     row = connection.execute(
         # A CEN node tells nobody anything, so that nothing waits there.
         "SELECT f.number, CASE WHEN EXISTS (SELECT FROM exchange.own WHERE role = 'cen') THEN 0 "
         "ELSE greatest(s.size - f.position, 0) END, (SELECT count(*) FROM exchange.feed_out o "
-        "WHERE o.peer = f.peer AND o.held IS NOT NULL) FROM exchange.feed f, ledger.seal_state s WHERE f.peer = %s",
+        "WHERE o.peer = f.peer AND o.held IS NOT NULL), f.epoch FROM exchange.feed f, ledger.seal_state s "
+        "WHERE f.peer = %s",
         [peer],
     ).fetchone()
-    lines, waiting, held = row or (0, 0, 0)
+    lines, waiting, held, epoch = row or (0, 0, 0, 0)
     receipt = connection.execute(
         "SELECT size, quarantined, stopped, received_at FROM exchange.receipt "
         "WHERE peer = %s ORDER BY size DESC LIMIT 1",
@@ -113,6 +122,8 @@ def _sending(connection: Session, peer: str) -> Sending:
         stopped=stopped,
         receipted_at=receipted_at,
         erasures=notices(connection, peer),
+        epoch=epoch,
+        ended=tuple(feed_epoch.before(connection, peer)),
     )
 
 
@@ -121,9 +132,12 @@ def _receiving(connection: Session, origin: str) -> Receiving:
         "SELECT outcome, reason, count(*) FROM exchange.inbox WHERE origin = %s GROUP BY 1, 2 ORDER BY 1, 2", [origin]
     ).fetchall()
     row = connection.execute(
-        "SELECT number, stopped, stopped_at FROM exchange.inbox_feed WHERE origin = %s", [origin]
+        "SELECT f.number, f.stopped, f.stopped_at, f.epoch, (SELECT max(o.epoch) FROM exchange.inbox_opening o "
+        "WHERE o.origin = f.origin AND o.epoch > f.epoch AND o.epoch > f.passed) "
+        "FROM exchange.inbox_feed f WHERE f.origin = %s",
+        [origin],
     ).fetchone()
-    lines, stopped, stopped_at = row or (0, None, None)
+    lines, stopped, stopped_at, epoch, waiting = row or (0, None, None, 0, None)
     by_outcome = {outcome: count for outcome, _, count in rows if outcome != "quarantined"}
     return Receiving(
         lines=lines,
@@ -133,4 +147,7 @@ def _receiving(connection: Session, origin: str) -> Receiving:
         quarantined={str(reason): count for outcome, reason, count in rows if outcome == "quarantined"},
         stopped=stopped,
         stopped_at=stopped_at,
+        epoch=epoch,
+        waiting=waiting,
+        ended=tuple(inbox_epoch.before(connection, origin)),
     )

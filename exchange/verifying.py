@@ -11,8 +11,19 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from exchange import checkpoint
-from exchange.checkpoint import Checkpoint
-from exchange.envelope import AnyCore, Held, Line, Malformed, Whole, decode_core, decode_line, is_held_by, key_hash
+from exchange.checkpoint import AnotherEpoch, Checkpoint
+from exchange.envelope import (
+    AnyCore,
+    Held,
+    Line,
+    Malformed,
+    Whole,
+    decode_core,
+    decode_line,
+    feed_of,
+    is_held_by,
+    key_hash,
+)
 from exchange.envelope import Core as EntryCore
 from exchange.outbox import MOST_LINES
 from ledger.merkle import Frontier, verify_inclusion
@@ -37,6 +48,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     key: Ed25519PublicKey
     carries: type[AnyCore]
     former: tuple[Ed25519PublicKey, ...] = ()
+    epoch: int = 0
 
 
 class VerifiedLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +60,7 @@ class VerifiedLine(msgspec.Struct, frozen=True, kw_only=True):
     core: AnyCore | None
     raw_core: bytes | None
     boxed_key: bytes | None
+    epoch: int = 0
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +76,7 @@ def verify(raws: Sequence[bytes], source: Source, before: Frontier) -> Verified:
     """Verify the batch that follows a feed's first `before.size` lines.
 
     Raises:
+        AnotherEpoch: the sender has signed it for another epoch of this feed.
         Mismatch: it does not fit.
         FormerKey: it is signed by a key that the sender has replaced.
     """
@@ -71,8 +85,12 @@ def verify(raws: Sequence[bytes], source: Source, before: Frontier) -> Verified:
     try:
         lines = [decode_line(raw) for raw in raws]
         signed = _only_signed(lines)
-        head = checkpoint.read(signed, origin=source.origin, recipient=source.recipient, key=source.key)
+        head = checkpoint.read(
+            signed, origin=source.origin, recipient=source.recipient, key=source.key, epoch=source.epoch
+        )
         verified = tuple(_lines(lines, source, before.size))
+    except AnotherEpoch:
+        raise
     except Malformed as error:
         if any(_is_signed(raws[-1], source, key) for key in source.former):
             raise FormerKey from None
@@ -93,7 +111,9 @@ def _is_signed(raw: bytes, source: Source, key: Ed25519PublicKey) -> bool:
     """Whether the checkpoint of this line is signed by a key."""
     try:
         signed = decode_line(raw).checkpoint
-        checkpoint.read(signed or "", origin=source.origin, recipient=source.recipient, key=key)
+        checkpoint.read(signed or "", origin=source.origin, recipient=source.recipient, key=key, epoch=source.epoch)
+    except AnotherEpoch:  # which is said once it is signed anew
+        return True
     except Malformed:
         return False
     return True
@@ -116,10 +136,16 @@ def _lines(lines: Sequence[Line], source: Source, before: int) -> Iterator[Verif
 def _held(line: Held, source: Source, number: int) -> VerifiedLine:
     if line.number != number:
         raise Mismatch(f"The line that is due is number {number}, and another one came.")
-    if not is_held_by(source.key, source.origin, source.recipient, line):
+    if not is_held_by(source.key, feed_of(source.origin, source.recipient, source.epoch), line):
         raise Mismatch(f"Line {number} is held back, but not by a signature of its sender.")
     return VerifiedLine(
-        number=number, leaf_hash=line.leaf_hash, proof=line.proof, core=None, raw_core=None, boxed_key=None
+        number=number,
+        leaf_hash=line.leaf_hash,
+        proof=line.proof,
+        core=None,
+        raw_core=None,
+        boxed_key=None,
+        epoch=source.epoch,
     )
 
 
@@ -139,4 +165,5 @@ def _whole(line: Whole, source: Source, number: int) -> VerifiedLine:
         core=core,
         raw_core=line.core,
         boxed_key=line.boxed_key,
+        epoch=source.epoch,
     )

@@ -27,6 +27,7 @@ from exchange.receiver import Receiver
 from exchange.recording import EntryRecorder, NoticeRecorder, Recorder
 from exchange.relay import Relay
 from exchange.witnessing import Submitter
+from ledger import loss, node_keys
 from ledger.keyring import Keyring
 from ledger.ledger import Ledger, Reader
 from ledger.sessions import Session, connect
@@ -117,6 +118,8 @@ def _run(  # noqa: PLR0913, PLR0917  # what `run` is given
 ) -> None:
     """Exchange under our card as it is."""
     own = Identity.open(keys, node=node, role=role)
+    with connect(database_url) as connection:
+        loss.recall(connection, node_keys.known(keys, node, own.signing_key.public_key()))
     with contextlib.ExitStack() as stack:
         recorder: Recorder
         if own.role is Role.CEN:

@@ -45,16 +45,24 @@ class Acknowledged(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-def acknowledge(connection: Session, prover: Prover, keys: Path, *, reason: str, by: str) -> Succession:
+def acknowledge(  # noqa: PLR0913  # upon which keys it is stated, why, and by whom
+    connection: Session, prover: Prover, keys: Path, *, reason: str, by: str, is_told_by_peers: bool = False
+) -> Succession:
     """State that what was signed beyond the newest checkpoint that still fits was lost; return the statement.
+
+    `is_told_by_peers`: a peer has signed for entries that are not here. Where everything that was signed still fits,
+    they came after the newest checkpoint, and it is stated that what lies beyond the one before it may have been lost.
 
     Raises:
         NotFound: nothing was lost.
         Conflict: something else does not fit either, which no loss explains.
     """
+    recall(connection, prover.keys)
     found = checkpoints.find(connection, prover.keys, prover.folder)
     tree = Tree(connection)
     newest, kept = found.newest, last_fitting(tree, found)
+    if newest is not None and kept is newest and is_told_by_peers:
+        kept = next((one for one in reversed(found.signed) if one.size < newest.size), None)
     if newest is None or kept is newest:
         raise NotFound("Nothing was lost: the ledger fits what was signed last.")
     left = tuple(one for one in found.signed if kept is not None and one.size <= kept.size)
@@ -71,6 +79,19 @@ def acknowledge(connection: Session, prover: Prover, keys: Path, *, reason: str,
     if prover.folder is not None:
         checkpoints.set_aside(prover.folder, known)
     return told
+
+
+def recall(connection: Session, keys: NodeKeys) -> None:
+    """Write the rows of losses that their statements tell and the table does not: a crash or a restore has cost them.
+
+    Feeds go by these rows, since who sends them need not have the keys.
+    """
+    there = {row[0] for row in connection.execute("SELECT serial FROM ledger.loss").fetchall()}
+    for told in keys.losses:
+        if told.serial not in there and told.loss is not None:
+            note = keys.notes[told.serial - 1]
+            row = [told.serial, told.loss.size, told.loss.root, told.size, told.loss.kept_root, note, "", ""]
+            connection.execute(_KEEP, row)
 
 
 def listed(connection: Session, keys: NodeKeys | None) -> list[Acknowledged]:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -94,9 +95,9 @@ def test_a_receipt_is_the_checkpoint_with_a_cosignature() -> None:
     head = Checkpoint(origin="XA", recipient="XB", size=3, root=bytes(32))
     at = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
     receipt = checkpoint.cosign(checkpoint.sign(head, KEY), "XB", theirs, at)
-    keys = {"origin_key": KEY.public_key(), "recipient_key": theirs.public_key()}
+    keys: dict[str, Any] = {"origin_key": KEY.public_key(), "recipient_key": theirs.public_key()}
     assert checkpoint.read_receipt(receipt, origin="XA", recipient="XB", **keys) == (head, at)
-    strangers = {"origin_key": KEY.public_key(), "recipient_key": KEY.public_key()}
+    strangers: dict[str, Any] = {"origin_key": KEY.public_key(), "recipient_key": KEY.public_key()}
     for other in (receipt.replace("\n3\n", "\n4\n"), checkpoint.sign(head, KEY), receipt[:-3]):
         with pytest.raises(envelope.Malformed):
             checkpoint.read_receipt(other, origin="XA", recipient="XB", **keys)

@@ -158,7 +158,7 @@ def test_held_lines_are_signed_anew(pair: Pair) -> None:
     pair.introduce()
     carry(pair.xa, pair.xb, pair.to_b, pair.of_a)
     assert pair.outcomes()["held"] == 1
-    assert renewing.held(pair.xa.own, "XB", row[0], row[1], bytes(64)) == bytes(64)
+    assert renewing.held(pair.xa.own, "XB", 0, row[0], row[1], bytes(64)) == bytes(64)
 
 
 def test_receipt_on_its_way_is_taken_and_the_feed_stays_open(pair: Pair) -> None:

@@ -2,17 +2,23 @@
 
 The promises: XB's record is a prefix of XA's lines, in order, none twice; nothing is released, sent or recorded without
 a premise in force there at that time; a receipt stands for what is on disk; a sender that was restored from an old
-backup is noticed and never diverges in silence; when the faults end, everything that may go arrives.
+backup is noticed and never diverges in silence; when its loss is acknowledged and accepted, the feed begins anew, and
+what was taken before stays; when the faults end, everything that may go arrives.
 """
 
+import contextlib
 from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
+import psycopg
+
 from domain.handling import PremiseReason
 from domain.premise import ResumePremise, SuspendPremise
+from exchange import inbox
+from exchange.acceptance import Fault
 from exchange.release import CASES, Reason
 from tests.simulation.disk import Row, Tables
 from tests.simulation.network import Link, Stream
@@ -20,6 +26,8 @@ from tests.simulation.nodes import Node, Receiving, Sending, own_entries, seams
 from tests.simulation.officers import LAWYER
 from tests.simulation.promises import Promises, known_premise
 from tests.simulation.seams import Exchanged, installed, require
+from tests.simulation.session import Session
+from tests.simulation.tables_epoch import ACCEPT, ACKNOWLEDGE
 from tests.simulation.world import Stuck, World
 
 OFFICERS = 2
@@ -32,6 +40,8 @@ class Simulation:
     """One seed of it."""
 
     NODE: type[Node] = Node
+    GOES_ON = 0.7
+    """How often a loss is acknowledged and accepted, so that the exchange goes on."""
     PERIOD: dict[str, Any] = {}  # noqa: RUF012  # never changed
 
     def __init__(self, world: World, *, is_synchronous: bool = True) -> None:
@@ -49,6 +59,7 @@ class Simulation:
         self.stream.on_publish = self.promises.look_at_sending
         self.backup: Any = None
         self.is_restored = False
+        self.goes_on = False
 
     def begin(self) -> None:
         """Let the premises be known, and all begin to work."""
@@ -173,6 +184,19 @@ class Simulation:
         self.promises.after_restore()
         self.restart_all()
         self.world.spawn("officer after", partial(self.sender.desk.work, COMMANDS))
+        self.goes_on = self.world.chance(self.GOES_ON)
+        if self.goes_on:
+            self.world.spawn("XA lawyer acknowledges", partial(self.state, self.sender, ACKNOWLEDGE, [1]))
+            self.world.spawn("XB lawyer accepts", partial(self.state, self.receiver, ACCEPT, ["ncen/XA", 1, None]))
+
+    def state(self, node: Node, statement: str, parameters: Sequence[Any]) -> None:
+        """Let an administrator state something, some time after, again until the server has taken it."""
+        self.world.pause(self.world.random.random() * 20)
+        while True:
+            with contextlib.suppress(psycopg.OperationalError), Session(node.server) as session:
+                session.execute(statement, parameters)
+                return
+            self.world.pause(1)
 
     def before_opening(self) -> None:
         """Do what a restored node does before it opens."""
@@ -188,6 +212,15 @@ class Simulation:
         for node in (self.sender, self.receiver):
             node.clock.wrong_by = timedelta(0)
             self.world.spawn(f"{node.name} lawyer", partial(_executed, node, ResumePremise()))
+        if self.goes_on:
+            self.receiver.spawn("resuming", self.resume_feed)
+
+    def resume_feed(self) -> None:
+        """Look at a feed that was stopped, and let it go on: lines of two histories came in one batch."""
+        while True:
+            with Session(self.receiver.server) as session:
+                session.execute(inbox.RESUME, ["XA"])
+            self.world.pause(3)
 
     def is_quiet(self) -> bool:
         """Whether all has arrived, or it was noticed that it cannot."""
@@ -203,8 +236,10 @@ class Simulation:
         )
         if not is_done:
             return False
-        if self.is_restored and self.noticed():
+        if self.is_restored and not self.goes_on and self.noticed():
             return True
+        if (self.goes_on and self.noticed()) or feed["epoch"] != taken["epoch"]:
+            return False
         if feed["premises"] != self.sender.standing() or taken["premises"] != self.receiver.standing():
             return False
         receipted = max((key[1] for key in sender["receipt"]), default=0)
@@ -217,7 +252,7 @@ class Simulation:
 
     def waits(self, line: Row) -> bool:
         """Whether a line that came may still be let in."""
-        return bool(line["outcome"] == "quarantined")
+        return bool(line["outcome"] == "quarantined" and line["reason"] != Fault.DIFFERS)
 
     def lawyers(self) -> bool:
         """Whether somebody still works on a premise."""
@@ -236,17 +271,21 @@ class Simulation:
         """
         self.promises.require_prefix()
         sender, receiver = self.sender.server.tables, self.receiver.server.tables
-        if self.is_restored and self.noticed():
+        if self.is_restored and not self.goes_on and self.noticed():
             return
         require(receiver["inbox_feed"]["XA",]["stopped"] is None, "The feed stopped although nobody tampered.")
         released = set(self._releasable(sender))
         recorded = own_entries(receiver, "XA")
-        require(set(recorded) == released, "Not everything that may go has arrived, or more than that.")
-        for key, row in recorded.items():
-            require(row["body"] == sender["entry"][key]["body"], "An entry arrived changed.")
-        counted = [
-            (row["record_id"], row["version"]) for row in receiver["inbox"].values() if row["outcome"] == "recorded"
-        ]
+        before = [*receiver["inbox_before"].values()]
+        lost = {_place(row) for row in before if row["outcome"] in {"recorded", "repeated"}} - released
+        differs = {_place(row) for row in receiver["inbox"].values() if row["reason"] == Fault.DIFFERS}
+        require(not differs or before, "An entry differs although nothing was lost.")
+        require(
+            set(recorded) | differs == released | lost, "Not everything that may go has arrived, or more than that."
+        )
+        for key in released - differs:
+            require(recorded[key]["body"] == sender["entry"][key]["body"], "An entry arrived changed.")
+        counted = [_place(row) for row in (*before, *receiver["inbox"].values()) if row["outcome"] == "recorded"]
         require(len(counted) == len(set(counted)) == len(recorded), "An entry was recorded twice.")
 
     @staticmethod
@@ -262,6 +301,10 @@ class Simulation:
             if kind in CASES and row["reason"] != Reason.CANCELLED:
                 found.append((sealed["record_id"], sealed["version"]))
         return found
+
+
+def _place(row: Row) -> tuple[UUID, int]:
+    return row["record_id"], row["version"]
 
 
 def _executed(node: Node, command: SuspendPremise | ResumePremise) -> None:

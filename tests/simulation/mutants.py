@@ -83,14 +83,14 @@ def release_anyway(
 def take_receipt_first(self: Inbox, raws: Sequence[bytes], first: int, now: datetime) -> int:
     """Sign for a batch, then record it."""
     with self._sessions.session() as connection:
-        before, _ = self._load(connection, is_locked=False)
+        before, *_ = self._load(connection, is_locked=False)
         if before.size + 1 != first:
             raise OutOfStep
         batch = verifying.verify(raws, self._source, before)
         with connection.transaction():
             connection.execute(
-                "UPDATE exchange.inbox_feed SET number = %s, frontier = %s, checkpoint = %s WHERE origin = %s",
-                [batch.head.size, batch.frontier.to_bytes(), batch.signed, self._peer.node],
+                inbox.REACHED,
+                [batch.head.size, batch.frontier.to_bytes(), batch.signed, "ncen/XA", self._peer.node],
             )
             receipt = checkpoint.cosign(batch.signed, self._own.node, self._own.signing_key, now)
             connection.execute(

@@ -17,7 +17,7 @@ def send_then_reach(self: CenExporter, now: datetime) -> bool:
         told = Telling(self.connection, self.peer)
         told.fetch([record_id for _, record_id, _ in rows])
         answers = [
-            (position, record_id, told.tell(record_id, read(body), self.new_export_id))
+            (position, record_id, told.tell(record_id, read(body), self._export_id(record_id)))
             for position, record_id, body in rows
         ]
         self._send(feed, answers, now)

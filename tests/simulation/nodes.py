@@ -27,7 +27,7 @@ from exchange.relay import Relay
 from exchange.release import KnownPremise
 from ledger import sealer
 from ledger.vault import Vault
-from tests.simulation import tables_erasing, tables_exchange, tables_inbox
+from tests.simulation import tables_epoch, tables_erasing, tables_exchange, tables_inbox
 from tests.simulation.network import Asyncio, Link, Queue, Stream, clock_of_whoever_asks, drive
 from tests.simulation.officers import LAWYER, Desk, Register, new_id, premise
 from tests.simulation.sealing import Sealed, seal
@@ -39,7 +39,7 @@ PAUSE_S = 0.4
 """How long a part with nothing to do waits before it looks again."""
 STEPS_IN_A_ROW = 3
 ACK = b"+ACK"
-TOLD = tables_erasing, tables_exchange, tables_inbox
+TOLD = tables_epoch, tables_erasing, tables_exchange, tables_inbox
 """Whose statements a node needs."""
 
 

@@ -28,7 +28,7 @@ def not_withdrawn(_: Session, transaction: Transaction, parameters: Sequence[Any
     "SELECT o.number, o.leaf_hash FROM ledger.entry e "
     "JOIN ledger.sealed s ON s.record_id = e.record_id AND s.version = e.version "
     "JOIN exchange.decision d ON d.peer = %s AND d.position = s.position AND d.number IS NOT NULL "
-    "JOIN exchange.feed_out o ON o.peer = d.peer AND o.number = d.number "
+    "JOIN exchange.feed_out o ON o.peer = d.peer AND o.number = d.number AND o.position = d.position "
     "WHERE e.record_id = ANY(%s) AND e.key_id = ANY(%s) AND o.boxed_key IS NOT NULL"
 )
 def lines_of(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
@@ -89,15 +89,16 @@ def was_told(_: Session, transaction: Transaction, parameters: Sequence[Any]) ->
 
 @statement(
     "INSERT INTO exchange.erasure_notice (peer, subject, number, noticed_at) VALUES (%s, %s, %s, %s) "
-    "ON CONFLICT DO NOTHING"
+    "ON CONFLICT (peer, subject) DO UPDATE SET number = excluded.number WHERE erasure_notice.confirmed_at IS NULL"
 )
 def noticed(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
     """A peer is being told."""
     peer, subject, number, at = parameters
     transaction.lock("erasure_notice", peer, subject)
-    if transaction.get("erasure_notice", peer, subject) is None:
-        row = {"number": number, "noticed_at": at, "confirmed_at": None, "confirmation": None}
-        transaction.put("erasure_notice", (peer, subject), row)
+    known = transaction.get("erasure_notice", peer, subject)
+    if known is None or known["confirmed_at"] is None:
+        row = known or {"noticed_at": at, "confirmed_at": None, "confirmation": None}
+        transaction.put("erasure_notice", (peer, subject), row | {"number": number})
     return [], 1
 
 
@@ -117,14 +118,12 @@ def confirmed(_: Session, transaction: Transaction, parameters: Sequence[Any]) -
 
 @statement(
     "INSERT INTO exchange.erasure_confirmation (origin, subject, number, note) VALUES (%s, %s, %s, %s) "
-    "ON CONFLICT DO NOTHING"
+    "ON CONFLICT (origin, subject) DO UPDATE SET number = excluded.number, note = excluded.note, stored_at = NULL"
 )
 def confirm(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
     """We have signed for it."""
     origin, subject, number, text = parameters
-    if transaction.get("erasure_confirmation", origin, subject) is None:
-        row = {"number": number, "note": text, "stored_at": None}
-        transaction.put("erasure_confirmation", (origin, subject), row)
+    transaction.put("erasure_confirmation", (origin, subject), {"number": number, "note": text, "stored_at": None})
     return [], 1
 
 

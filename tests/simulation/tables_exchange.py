@@ -9,15 +9,16 @@ from exchange import decisions, relay
 from tests.simulation.disk import Key, Row, Transaction
 from tests.simulation.session import Answer, Rows, Session, copy_into, statement
 
-FEED = ("position", "number", "frontier", "sweep", "recheck", "premises", "generation")
+FEED = ("position", "number", "frontier", "sweep", "recheck", "premises", "generation", "epoch")
 SENT = ("number", "position", "record_id", "core", "boxed_key", "leaf_hash", "proof", "checkpoint", "premise_id")
 DECIDED = tuple(decisions.COLUMNS.split(", "))
 
 
 def new_tables(peer: str) -> list[tuple[str, dict[Key, Row]]]:
     """The exchange's tables, with one peer."""
-    feed = dict(zip(FEED, (0, 0, b"", None, None, b"", 0), strict=True))
+    feed = dict(zip(FEED, (0, 0, b"", None, None, b"", 0, 0), strict=True))
     taken = {"number": 0, "frontier": b"", "checkpoint": None, "premises": b"", "judged": None, "stopped": None}
+    taken |= {"epoch": 0, "passed": 0}
     names = [
         "premise",
         "premise_walk",
@@ -31,6 +32,7 @@ def new_tables(peer: str) -> list[tuple[str, dict[Key, Row]]]:
         "withdrawn",
         "erasure_notice",
         "erasure_confirmation",
+        "inbox_before",
     ]
     return [*((name, {}) for name in names), ("feed", {(peer,): feed}), ("inbox_feed", {(peer,): taken})]
 
@@ -120,7 +122,7 @@ def premises(_: Session, transaction: Transaction, __: Sequence[Any]) -> Answer:
 
 
 @statement(
-    "SELECT position, number, frontier, sweep, recheck, premises, generation "
+    "SELECT position, number, frontier, sweep, recheck, premises, generation, epoch "
     "FROM exchange.feed WHERE peer = %s FOR UPDATE"
 )
 def load_feed(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
@@ -131,7 +133,7 @@ def load_feed(_: Session, transaction: Transaction, parameters: Sequence[Any]) -
 
 @statement(
     "UPDATE exchange.feed SET position = %s, number = %s, frontier = %s, sweep = %s, recheck = %s, "
-    "premises = %s, generation = %s WHERE peer = %s"
+    "premises = %s, generation = %s, epoch = %s WHERE peer = %s"
 )
 def save_feed(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
     """How far it has got now."""
@@ -269,12 +271,18 @@ def copy_decisions(transaction: Transaction, rows: Rows) -> None:
 # -- exchange.relay
 
 
-@statement("SELECT number, generation, recheck IS NULL, premises FROM exchange.feed WHERE peer = %s")
+@statement(relay.PLAN)
 def plan(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
     """How a feed stands, for its relay."""
     row = transaction.get("feed", *parameters)
     assert row is not None
-    return [(row["number"], row["generation"], row["recheck"] is None, row["premises"])], 1
+    is_beyond = any(
+        key[0] == parameters[0] and key[1] > row["epoch"]
+        for key, kept in transaction.rows("receipt_before").items()
+        if kept
+    )
+    plain = (row["number"], row["generation"], row["recheck"] is None, row["premises"], row["epoch"])
+    return [(*plain, is_beyond)], 1
 
 
 @statement(relay._CHECK_AGAIN)
@@ -299,16 +307,15 @@ def is_signed_for(_: Session, transaction: Transaction, parameters: Sequence[Any
     return [(told == ours,)], 1
 
 
-@statement(
-    "SELECT number, core, boxed_key, leaf_hash, proof, checkpoint, held FROM exchange.feed_out "
-    "WHERE peer = %s AND number > %s ORDER BY number LIMIT %s"
-)
+@statement(relay.MESSAGES)
 def messages(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
     """The next lines to send."""
     peer, after, most = parameters
     columns = ("number", "core", "boxed_key", "leaf_hash", "proof", "checkpoint", "held")
-    rows = of_peer(transaction, "feed_out", peer, after)[:most]
-    return [tuple(row[column] for column in columns) for row in rows], len(rows)
+    rows, feed = of_peer(transaction, "feed_out", peer, after)[:most], transaction.get("feed", peer)
+    assert feed is not None or not rows
+    epoch = feed["epoch"] if feed is not None else 0
+    return [(epoch, *(row[column] for column in columns)) for row in rows], len(rows)
 
 
 @statement(

@@ -11,17 +11,17 @@ from tests.simulation.tables_exchange import of_peer, some
 TAKEN = tuple(inbox._COLUMNS.split(", "))
 
 
-@statement("SELECT number, frontier, stopped FROM exchange.inbox_feed WHERE origin = %s")
+@statement("SELECT number, frontier, stopped, epoch FROM exchange.inbox_feed WHERE origin = %s")
 def inbox_stands(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
     """How far the inbox has got."""
-    return some(transaction.get("inbox_feed", *parameters), "number", "frontier", "stopped")
+    return some(transaction.get("inbox_feed", *parameters), "number", "frontier", "stopped", "epoch")
 
 
-@statement("SELECT number, frontier, stopped FROM exchange.inbox_feed WHERE origin = %s FOR UPDATE")
+@statement("SELECT number, frontier, stopped, epoch FROM exchange.inbox_feed WHERE origin = %s FOR UPDATE")
 def lock_inbox(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
     """How far the inbox has got, held."""
     transaction.lock("inbox_feed", *parameters)
-    return some(transaction.get("inbox_feed", *parameters), "number", "frontier", "stopped")
+    return some(transaction.get("inbox_feed", *parameters), "number", "frontier", "stopped", "epoch")
 
 
 @copy_into(f"COPY exchange.inbox ({inbox._COLUMNS}) FROM STDIN (FORMAT BINARY)")
@@ -32,12 +32,13 @@ def copy_taken(transaction: Transaction, rows: Rows) -> None:
         transaction.insert("inbox", (row["origin"], row["number"]), row)
 
 
-@statement("UPDATE exchange.inbox_feed SET number = %s, frontier = %s, checkpoint = %s WHERE origin = %s")
+@statement(inbox.REACHED)
 def inbox_reached(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
     """How far it has got now."""
-    number, frontier, checkpoint, origin = parameters
-    moved = transaction.update("inbox_feed", (origin,), number=number, frontier=frontier, checkpoint=checkpoint)
-    return [], int(moved)
+    number, frontier, checkpoint, ledger, origin = parameters
+    passed = max((key[1] for key, row in transaction.rows("peer_loss").items() if row and key[0] == ledger), default=0)
+    moved = {"number": number, "frontier": frontier, "checkpoint": checkpoint, "passed": passed}
+    return [], int(transaction.update("inbox_feed", (origin,), **moved))
 
 
 @statement("INSERT INTO exchange.inbox_checkpoint (origin, size, note) VALUES (%s, %s, %s)")
@@ -62,7 +63,7 @@ def stop(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Ans
 
 
 @statement(
-    "SELECT f.number, c.note, f.stopped, (SELECT count(*) FROM exchange.inbox i "
+    "SELECT f.number, c.note, f.stopped, f.epoch, (SELECT count(*) FROM exchange.inbox i "
     "WHERE i.origin = f.origin AND i.outcome = 'quarantined') FROM exchange.inbox_feed f "
     "LEFT JOIN exchange.inbox_checkpoint c ON c.origin = f.origin AND c.size = f.number "
     "WHERE f.origin = %s"
@@ -74,7 +75,7 @@ def standing(_: Session, transaction: Transaction, parameters: Sequence[Any]) ->
     assert row is not None
     receipt = transaction.get("inbox_checkpoint", origin, row["number"])
     quarantined = sum(line["outcome"] == "quarantined" for line in of_peer(transaction, "inbox", origin))
-    return [(row["number"], receipt and receipt["note"], row["stopped"], quarantined)], 1
+    return [(row["number"], receipt and receipt["note"], row["stopped"], row["epoch"], quarantined)], 1
 
 
 @statement("UPDATE exchange.inbox_checkpoint SET stored_at = %s WHERE origin = %s AND size = %s AND stored_at IS NULL")
@@ -97,13 +98,13 @@ def judge_anew(_: Session, transaction: Transaction, parameters: Sequence[Any]) 
     return [], int(transaction.update("inbox_feed", (origin,), premises=stand, judged=0))
 
 
-_JUDGED = "SELECT judged FROM exchange.inbox_feed WHERE origin = %s AND judged IS NOT NULL AND stopped IS NULL"
+_JUDGED = "SELECT judged, epoch FROM exchange.inbox_feed WHERE origin = %s AND judged IS NOT NULL AND stopped IS NULL"
 
 
 def _judged(transaction: Transaction, origin: str) -> Answer:
     row = transaction.get("inbox_feed", origin)
     is_due = row is not None and row["judged"] is not None and row["stopped"] is None
-    return some(row if is_due else None, "judged")
+    return some(row if is_due else None, "judged", "epoch")
 
 
 @statement(_JUDGED)

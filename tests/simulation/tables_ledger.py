@@ -290,10 +290,10 @@ def own_lines(_: Session, transaction: Transaction, __: Sequence[Any]) -> Answer
     return [(sum(row["xid"] == mine for row in transaction.rows("entry").values()),)], 1
 
 
-@statement("SELECT record_id, version FROM ledger.entry WHERE record_id = ANY(%s)")
+@statement("SELECT record_id, version, node FROM ledger.entry WHERE record_id = ANY(%s)")
 def here(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
     """Which entries of some records are here."""
-    rows = [(row["record_id"], row["version"]) for row in _entries_of(transaction, parameters[0])]
+    rows = [(row["record_id"], row["version"], row["node"]) for row in _entries_of(transaction, parameters[0])]
     return rows, len(rows)
 
 

@@ -77,6 +77,7 @@ class Simulation(exchanging.Simulation):
     """One seed of it."""
 
     NODE = KeyedNode
+    GOES_ON = 0.0
     PERIOD = {"categories": (DataCategory.OPEN, DataCategory.NOMINAL)}  # noqa: RUF012  # never changed
     sender: KeyedNode
     receiver: KeyedNode

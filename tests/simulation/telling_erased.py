@@ -1,7 +1,8 @@
 """Erasing among nodes in the simulated world: XA erases whom it has told XB of; both have keys on drives of their own.
 
 The promises: a recipient that was told of somebody is told of the erasure, and has confirmed it when the faults end;
-what it confirms is on its disk; nobody there can read the erased again, nor after either node was restored.
+what it confirms is on its disk; nobody there can read the erased again, nor after either node was restored. At times
+only a case names a person who has no record of their own.
 """
 
 from collections.abc import Sequence
@@ -106,7 +107,8 @@ class Simulation(exchanging.Simulation):
         for number in range(PERSONS):
             said = Statement(said=PersonName(full=f"Testeron {number}"), kind=StatementKind.FACT, source="INTERVIEW")
             person = new_id(self.world)
-            desk.execute(person, RegisterPerson(statements=(said,)))
+            if self.world.chance(0.8):  # else only the case names them
+                desk.execute(person, RegisterPerson(statements=(said,)))
             desk.execute(new_id(self.world), seizure_with(Party(party=person, role=PartyRole.COURIER)))
             self.persons.append(person)
             self.world.pause(self.world.random.random() * 3)

@@ -124,27 +124,28 @@ class Newest(msgspec.Struct, frozen=True):
 def newest(session: Session, origin: str, keys: NodeKeys, folder: Path | None) -> Newest:
     """Return the newest head that is kept, in PostgreSQL or outside of it."""
     row = session.execute("SELECT note FROM processing.checkpoint ORDER BY size DESC, made_at DESC LIMIT 1").fetchone()
-    told = [(row[0], "the database")] if row else []
+    told = [(row[0], "the database", True)] if row else []
     path = None if folder is None else folder / FOLDER / checkpoints.NEWEST
     if path is not None and path.exists():
-        told.append((path.read_bytes()[: checkpoints.MOST_FILE_BYTES + 1].decode(errors="replace"), str(path)))
+        text = path.read_bytes()[: checkpoints.MOST_FILE_BYTES + 1].decode(errors="replace")
+        told.append((text, str(path), False))
     found, faults = list[Signed](), list[str]()
-    for text, place in told:
+    for text, place, is_stored in told:
         try:
-            found.append(Signed(read(text, origin, keys), text, place))
+            found.append(Signed(read(text, origin, keys), text, place, is_stored))
         except NotCheckpoint as error:
             faults.append(f"The head of the processing log that is kept in {place} does not hold: {error}")
     return Newest(max(found, key=lambda one: one.size, default=None), tuple(faults))
 
 
 def store(session: Session, head: Head, key: Ed25519PrivateKey, folder: Path | None) -> str:
-    """Sign a head and keep it, in PostgreSQL and outside of it; return it."""
+    """Sign a head and keep it, outside of PostgreSQL and then in it, from where others have it; return it."""
     signed = checkpoint.sign(head, key)
+    keep(folder, signed, head)
     session.execute(
         "INSERT INTO processing.checkpoint (size, public_key, note) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
         [head.size, key.public_key().public_bytes_raw(), signed],
     )
-    keep(folder, signed, head)
     return signed
 
 

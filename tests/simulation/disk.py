@@ -32,6 +32,12 @@ class Transaction:
         self.is_committing = False
         self.is_failed = False
         self.waits_for: Transaction | None = None
+        self.snapshot: Tables | None = None
+        """What a transaction that is repeatable sees, whatever is committed meanwhile."""
+
+    def look_once(self) -> None:
+        """Be repeatable from now on: REPEATABLE READ, for one that only reads."""
+        self.snapshot = {table: dict(rows) for table, rows in self.server.tables.items()}
 
     def number(self) -> int:
         """Its number, given with the first thing written: `pg_current_xact_id()`."""
@@ -43,7 +49,7 @@ class Transaction:
 
     def rows(self, table: str) -> dict[Key, Row]:
         """The rows of a table as this transaction sees them now."""
-        committed = self.server.tables.setdefault(table, {})
+        committed = (self.snapshot or self.server.tables).setdefault(table, {})
         mine = self.writes.get(table)
         if not mine:
             return committed
@@ -60,7 +66,7 @@ class Transaction:
         mine = self.writes.get(table)
         if mine is not None and key in mine:
             return mine[key]
-        return self.server.tables.setdefault(table, {}).get(key)
+        return (self.snapshot or self.server.tables).setdefault(table, {}).get(key)
 
     def lock(self, table: str, *key: object) -> None:
         """Wait until no other transaction holds this row or key, then hold it.

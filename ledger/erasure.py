@@ -274,6 +274,8 @@ class Eraser:
 
     def _named_only(self, session: Session, subjects: Sequence[UUID]) -> set[UUID]:
         """Which of these, who have no record here, other records tell something personal of."""
+        if not subjects:
+            return set()
         of_tag = {self._ledger.vault.subject_tag(subject): subject for subject in subjects}
         rows = session.execute(
             "SELECT DISTINCT subject_tag FROM ledger.subject_key WHERE subject_tag = ANY(%s)", [list(of_tag)]

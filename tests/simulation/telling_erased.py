@@ -12,13 +12,14 @@ from uuid import UUID
 from cryptography.hazmat.primitives import serialization
 
 from domain.assertion import Statement, StatementKind
-from domain.codes import PartyRole
+from domain.codes import PartyRole, Reason
 from domain.handling import DataCategory
 from domain.identity import PersonName
 from domain.party import Party
 from domain.person import RegisterPerson
 from domain.refused import Refused
 from domain.rights import ErasureGrounds
+from domain.seizure import CancelSeizure
 from exchange.envelope import Core, decode_core
 from ledger import certificates
 from ledger.erasure import Eraser
@@ -109,9 +110,12 @@ class Simulation(exchanging.Simulation):
             person = new_id(self.world)
             if self.world.chance(0.8):  # else only the case names them
                 desk.execute(person, RegisterPerson(statements=(said,)))
-            desk.execute(new_id(self.world), seizure_with(Party(party=person, role=PartyRole.COURIER)))
+            case = new_id(self.world)
+            desk.execute(case, seizure_with(Party(party=person, role=PartyRole.COURIER)))
             self.persons.append(person)
             self.world.pause(self.world.random.random() * 3)
+            if self.world.chance(0.3):  # then it is told of a case that is none any more
+                desk.execute(case, CancelSeizure(reason=Reason.DUPLICATE))
             self.to_erase.append((new_id(self.world), person))
         self.sender.register.at_work -= 1
 

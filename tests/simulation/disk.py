@@ -6,7 +6,7 @@ for its end; a commit is written, flushed, visible and answered, in this order, 
 After a crash the log is there up to a place drawn between what was flushed and what was written.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from psycopg import errors
@@ -34,6 +34,8 @@ class Transaction:
         self.waits_for: Transaction | None = None
         self.snapshot: Tables | None = None
         """What a transaction that is repeatable sees, whatever is committed meanwhile."""
+        self.path = "read"
+        """The schema in which tables are meant that are named without one."""
 
     def look_once(self) -> None:
         """Be repeatable from now on: REPEATABLE READ, for one that only reads."""
@@ -229,6 +231,14 @@ class Server:
         self._base = {table: dict(rows) for table, rows in tables.items()}
         self._log, self._flushed = [], 0
         self._replay()
+
+    def empty(self, tables: Iterable[str]) -> None:
+        """Begin with these tables empty, as after a crash those begin that no log holds."""
+        for table in tables:
+            self._base.pop(table, None)
+            self.tables.pop(table, None)
+            for _, writes in self._log:
+                writes.pop(table, None)
 
     def durable(self) -> Tables:
         """What would be there if the power went now and all that was not flushed were lost."""

@@ -27,6 +27,7 @@ from tests.simulation import (
     mutants_erasing,
     mutants_keys,
     mutants_prover,
+    mutants_rebuild,
     mutants_witness,
     projecting,
     sealing,
@@ -220,6 +221,7 @@ MUTANTS = (
     *mutants_erasing.MUTANTS,
     *mutants_keys.MUTANTS,
     *mutants_prover.MUTANTS,
+    *mutants_rebuild.MUTANTS,
     *mutants_witness.MUTANTS,
 )
 

@@ -69,6 +69,12 @@ MUTANTS = (
         within=100,
     ),
     Mutant(
+        name="who was told of a case that was cancelled since is not told",
+        run=telling_erased.run,
+        changes=(Exchanged(erasing, "was_told", lambda *_: False),),
+        within=200,
+    ),
+    Mutant(
         name="a notice that was lost with the stream is not sent again",
         run=telling_erased.run,
         changes=(changed(Relay, "_step", ("after=delivered, generation", "after=plan.number, generation")),),
@@ -79,5 +85,12 @@ MUTANTS = (
         run=exchanging.run,
         changes=(changed(relay, "_message", ("held is not None", "False")),),
         within=100,
+    ),
+    Mutant(
+        name="lines in quarantine keep their keys",
+        run=telling_erased.run,
+        changes=(Exchanged(erasing, "drop_quarantined", lambda *_: None),),
+        within=20,
+        first=2_210,
     ),
 )

@@ -8,7 +8,17 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from tests.simulation import exchanging, keeping, projecting, proving, sealing, telling_cen, telling_erased, witnessing
+from tests.simulation import (
+    exchanging,
+    keeping,
+    projecting,
+    proving,
+    rebuilding,
+    sealing,
+    telling_cen,
+    telling_erased,
+    witnessing,
+)
 from tests.simulation.world import Amiss
 
 Run = Callable[..., str]
@@ -21,6 +31,7 @@ RUNS: dict[str, Run] = {
     "cen": telling_cen.run,
     "witnessing": witnessing.run,
     "proving": proving.run,
+    "rebuilding": rebuilding.run,
 }
 SHARES = {
     "sealing": 0.35,
@@ -31,6 +42,7 @@ SHARES = {
     "cen": 0.1,
     "witnessing": 0.1,
     "proving": 0.1,
+    "rebuilding": 0.1,
 }
 SEEDS = int(os.environ.get("NCEN_SIMULATION_SEEDS", "1000"))
 FIRST = int(os.environ.get("NCEN_SIMULATION_FROM", "0"))

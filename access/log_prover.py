@@ -87,7 +87,8 @@ class LogProver:
         return tuple(faults)
 
     def _sign(self, session: Session, head: Head, newest: Signed | None, key: Ed25519PrivateKey) -> None:
-        if newest is not None and newest.head == head and _is_by(newest.note, self.origin, key):
+        is_signed = newest is not None and newest.head == head and newest.is_stored
+        if newest is not None and is_signed and _is_by(newest.note, self.origin, key):
             log_tree.keep(self.folder, newest.note, head)
         else:
             log_tree.store(session, head, key, self.folder)

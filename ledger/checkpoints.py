@@ -17,7 +17,7 @@ from ledger.checkpoint import Head, NotCheckpoint
 from ledger.node_keys import NodeKeys
 from ledger.sessions import Session
 from ledger.verdict import Fault
-from ledger.whole_file import make_folder, write_whole
+from ledger.whole_file import alone_in, make_folder, write_whole
 
 NEWEST = "newest.note"
 MOST_FILE_BYTES = checkpoint.MOST_NOTE_BYTES
@@ -38,6 +38,9 @@ class Signed(msgspec.Struct, frozen=True):
     head: Head
     note: str
     place: str
+
+    is_stored: bool = False
+    """Whether it lies in PostgreSQL, from where others have it."""
 
     @property
     def size(self) -> int:
@@ -86,7 +89,7 @@ def find(connection: Session, keys: NodeKeys, folder: Path | None, *, only_newes
             continue
         if size not in {None, head.size}:
             faults.append(Fault(size, None, None, f"the checkpoint kept in {place}, is for {head.size}."))
-        signed.setdefault((head.size, head.root), Signed(head, text, place))
+        signed.setdefault((head.size, head.root), Signed(head, text, place, size is not None))
     return Found(tuple(sorted(signed.values(), key=lambda one: one.size)), tuple(faults), tuple(lost))
 
 
@@ -115,21 +118,27 @@ def set_aside(folder: Path, keys: NodeKeys) -> None:
 
 
 def store(connection: Session, signed: str, head: Head, key: Ed25519PublicKey, folder: Path | None) -> None:
-    """Keep a checkpoint that we signed: in PostgreSQL first, then as a file, if it is newer than the one there."""
-    key_id = note.key_id(head.origin, note.SIGNATURE, key)
-    connection.execute(_STORE, [head.size, key_id, signed])
+    """Keep a checkpoint that we signed: as a file first, if it is newer than the one there, then in PostgreSQL.
+
+    From there others have it: by then it lies where no older copy of the database takes it away.
+    """
     if folder is not None:
         keep(folder, signed, head)
+    key_id = note.key_id(head.origin, note.SIGNATURE, key)
+    connection.execute(_STORE, [head.size, key_id, signed])
 
 
 def keep(folder: Path, signed: str, head: Head) -> None:
-    """Write a checkpoint into the node's folder, whole and flushed, unless a newer one lies there."""
-    if not folder.is_dir():
-        make_folder(folder)
-    for name in (NEWEST, f"{datetime.now(UTC).date().isoformat()}.note"):
-        path = folder / name
-        if _size_of(path) < head.size:
-            write_whole(path, signed.encode())
+    """Write a checkpoint into the node's folder, whole and flushed, unless a newer one lies there.
+
+    Of several who keep one at once, none puts an older one in the place of what another has just written.
+    """
+    make_folder(folder)
+    with alone_in(folder):
+        for name in (NEWEST, f"{datetime.now(UTC).date().isoformat()}.note"):
+            path = folder / name
+            if _size_of(path) < head.size:
+                write_whole(path, signed.encode())
 
 
 def store_cosignature(connection: Session, size: int, told: Cosignature) -> None:

@@ -9,6 +9,7 @@ who it was.
 import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
@@ -17,9 +18,9 @@ import msgspec
 from psycopg.rows import dict_row
 
 from domain.attribution import Attribution
-from domain.business import EraseBusiness
+from domain.business import EraseBusiness, RegisterBusiness
 from domain.event import Command
-from domain.person import ErasePerson
+from domain.person import ErasePerson, RegisterPerson
 from domain.refused import Refused
 from domain.rights import ErasureGrounds
 from ledger import attributed, certificates
@@ -31,6 +32,8 @@ from ledger.sessions import Session, connect
 from ledger.vault import Vault
 
 KINDS: dict[Kind, type[ErasePerson | EraseBusiness]] = {"person": ErasePerson, "business": EraseBusiness}
+OPENS: dict[Kind, type[RegisterPerson | RegisterBusiness]] = {"person": RegisterPerson, "business": RegisterBusiness}
+"""Opens a record for whom only other records name, so that the erasure is told as of everybody else."""
 PROMISE = timedelta(hours=24)
 """Within this time the epoch key is gone under which copies of the keys could still be opened."""
 AT_ONCE = 500
@@ -244,23 +247,46 @@ class Eraser:
             raise next(iter(refusals.values()))
 
     def _tell(self, session: Session, pending: Sequence[Erasure]) -> dict[UUID, Refused]:
-        """Put on record who erases whom and why, in our own records; return what a rule forbids."""
+        """Put on record who erases whom and why, in our own records; return what a rule forbids.
+
+        Who has no record here (it was lost in a restore, or never made) and is named by others gets one: from it
+        recipients of the others learn of the erasure.
+        """
         rows = session.execute(
-            "SELECT DISTINCT record_id FROM ledger.entry WHERE record_id = ANY(%s) AND node = %s AND version = 1",
-            [[one.subject for one in pending], self._ledger.node],
+            "SELECT DISTINCT record_id, node FROM ledger.entry WHERE record_id = ANY(%s)",
+            [[one.subject for one in pending]],
         )
-        own = {record_id for (record_id,) in rows}
+        made_by: dict[UUID, str] = dict(rows.fetchall())
+        named = self._named_only(session, [one.subject for one in pending if one.subject not in made_by])
         refusals: dict[UUID, Refused] = {}
         by_whom: dict[bytes, list[Erasure]] = {}
         for one in pending:
-            if one.subject in own:
+            if made_by.get(one.subject) == self._ledger.node or one.subject in named:
                 by_whom.setdefault(one.attribution, []).append(one)
         for some in by_whom.values():
             asked = [Asked(record_id=one.subject, command=_command(one), command_id=one.erasure_id) for one in some]
-            for one, answer in zip(some, self._ledger.execute_all(asked, some[0].by), strict=True):
+            opened = [_opening(one) for one in some if one.subject in named]
+            answers = self._ledger.execute_all([*opened, *asked], some[0].by)[len(opened) :]
+            for one, answer in zip(some, answers, strict=True):
                 if isinstance(answer, Refused):
                     refusals[one.erasure_id] = answer
         return refusals
+
+    def _named_only(self, session: Session, subjects: Sequence[UUID]) -> set[UUID]:
+        """Which of these, who have no record here, other records tell something personal of."""
+        if not subjects:
+            return set()
+        of_tag = {self._ledger.vault.subject_tag(subject): subject for subject in subjects}
+        rows = session.execute(
+            "SELECT DISTINCT subject_tag FROM ledger.subject_key WHERE subject_tag = ANY(%s)", [list(of_tag)]
+        )
+        return {of_tag[bytes(tag)] for (tag,) in rows}
+
+
+def _opening(erasure: Erasure) -> Asked:
+    """Asks for the record of whom only other records name; asked twice, it is one."""
+    command_id = UUID(bytes=sha256(b"ncen erased record 1 " + erasure.erasure_id.bytes).digest()[:16])
+    return Asked(record_id=erasure.subject, command=OPENS[erasure.kind](), command_id=command_id)
 
 
 def _command(erasure: Erasure) -> Command:

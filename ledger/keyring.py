@@ -6,6 +6,7 @@ A secret is never made anew once it exists, and never shown. Epoch keys come and
 at work: the newest is used for what is new, whatever it was when the folder was opened.
 """
 
+import os
 import re
 import secrets
 import time
@@ -25,7 +26,8 @@ WRAPPED = ".wrapped"
 LOOK_S = 1.0
 """How long an epoch key that was destroyed may still be in the memory of a process."""
 TICK_NS = 100_000_000
-_EPOCH_FILE = re.compile(r"^epoch-([0-9]{1,9})\.(key|wrapped)$")
+_EPOCH_FILE = re.compile(r"^(?:epoch|ended)-([0-9]{1,9})\.(key|wrapped)$")
+"""A key that is being destroyed has another name by then: nobody reads what overwrites it for the key."""
 
 
 class Keyring:
@@ -134,12 +136,17 @@ class Keyring:
             self._look()
         key = self._epochs.get(epoch)
         if key is None:
-            path = self.epoch_file(epoch)
-            if not path.exists():
-                raise NotFound(f"The key of epoch {epoch} is not in the keys folder.")
-            key = self._provider.unwrap(_read(path)) if path.suffix == WRAPPED else _secret(path)
-            self._epochs[epoch] = key
+            key = self._epochs[epoch] = self._read_epoch(epoch)
         return key
+
+    def _read_epoch(self, epoch: int) -> bytes:
+        path = self.epoch_file(epoch)
+        try:
+            raw = _read(path)
+            path.stat()  # it still has its name: what was read is not what overwrites a key that is destroyed
+        except FileNotFoundError:
+            raise NotFound(f"The key of epoch {epoch} is not in the keys folder.") from None
+        return self._provider.unwrap(raw) if path.suffix == WRAPPED else _whole(path, raw)
 
     def begin_epoch(self, epoch: int) -> None:
         """Make the key of an epoch, unless there is one; what is new is wrapped under it from now on."""
@@ -154,12 +161,23 @@ class Keyring:
 
     def destroy_epoch(self, epoch: int) -> None:
         """Destroy the key of an epoch: overwritten, flushed, unlinked. What is wrapped under it is lost for ever."""
-        path = self.epoch_file(epoch)
-        if path.exists():
-            if path.suffix == WRAPPED:
-                self._provider.destroy(_read(path))
-            card_keys.destroy(path)
+        for suffix in (".key", WRAPPED):
+            path, ended = (self.folder / f"{name}-{epoch}{suffix}" for name in ("epoch", "ended"))
+            if path.exists():
+                path.replace(ended)
+            if ended.exists():  # or somebody else was stopped here
+                self._overwrite(ended)
         self._look()
+
+    def _overwrite(self, path: Path) -> None:
+        if path.suffix == WRAPPED:
+            self._provider.destroy(_read(path))
+        with path.open("r+b") as file:
+            file.write(secrets.token_bytes(path.stat().st_size))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink(missing_ok=True)
+        flush_folder(self.folder)
 
     def epoch_file(self, epoch: int) -> Path:
         """Return the file in which the key of an epoch lies, as it is or wrapped by a key provider."""
@@ -187,7 +205,10 @@ def _secret(path: Path) -> bytes:
     """Read a secret of 32 random bytes, or make it: whole, flushed, and never in place of one that exists."""
     if not path.exists():
         make_whole(path, secrets.token_bytes(KEY_BYTES))
-    secret = _read(path)
+    return _whole(path, _read(path))
+
+
+def _whole(path: Path, secret: bytes) -> bytes:
     if len(secret) != KEY_BYTES:
         raise Unsafe(f"{path} is not a whole key: restore it from its copy.")
     return secret

@@ -144,8 +144,8 @@ def newest(
 ) -> Newest:
     """Return the newest head that is kept, in PostgreSQL or outside of it; of a history that was lost none counts."""
     row = session.execute("SELECT note FROM processing.checkpoint ORDER BY size DESC, made_at DESC LIMIT 1").fetchone()
-    told = [(row[0], "the database")] if row else []
-    told += [(text, str(path)) for path, text in _files(folder) if path.name == checkpoints.NEWEST]
+    told = [(row[0], "the database", True)] if row else []
+    told += [(text, str(path), False) for path, text in _files(folder) if path.name == checkpoints.NEWEST]
     found, faults = _holding(told, origin, keys, losses)
     return Newest(max(found, key=lambda one: one.size, default=None), tuple(faults))
 
@@ -155,19 +155,20 @@ def heads(
 ) -> list[Signed]:
     """Return all heads that are kept and hold, smallest first."""
     rows = session.execute("SELECT note FROM processing.checkpoint ORDER BY size").fetchall()
-    told = [(text, "the database") for (text,) in rows] + [(text, str(path)) for path, text in _files(folder)]
+    told = [(text, "the database", True) for (text,) in rows]
+    told += [(text, str(path), False) for path, text in _files(folder)]
     return sorted(_holding(told, origin, keys, losses)[0], key=lambda one: one.size)
 
 
 def _holding(
-    told: list[tuple[str, str]], origin: str, keys: NodeKeys, losses: tuple[LogLoss, ...]
+    told: list[tuple[str, str, bool]], origin: str, keys: NodeKeys, losses: tuple[LogLoss, ...]
 ) -> tuple[list[Signed], list[str]]:
     found, faults = list[Signed](), list[str]()
-    for text, place in told:
+    for text, place, is_stored in told:
         if losses and log_loss.is_lost(text, origin, keys, losses) is not None:
             continue
         try:
-            found.append(Signed(read(text, origin, keys), text, place))
+            found.append(Signed(read(text, origin, keys), text, place, is_stored))
         except NotCheckpoint as error:
             faults.append(f"The head of the processing log that is kept in {place} does not hold: {error}")
     return found, faults
@@ -209,13 +210,13 @@ def set_aside(session: Session, origin: str, keys: NodeKeys, folder: Path | None
 
 
 def store(session: Session, head: Head, key: Ed25519PrivateKey, folder: Path | None) -> str:
-    """Sign a head and keep it, in PostgreSQL and outside of it; return it."""
+    """Sign a head and keep it, outside of PostgreSQL and then in it, from where others have it; return it."""
     signed = checkpoint.sign(head, key)
+    keep(folder, signed, head)
     session.execute(
         "INSERT INTO processing.checkpoint (size, public_key, note) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
         [head.size, key.public_key().public_bytes_raw(), signed],
     )
-    keep(folder, signed, head)
     return signed
 
 

@@ -103,9 +103,12 @@ class Prover:
         return verdict
 
     def _sign(self, connection: Session, verdict: Verdict, anchor: Signed | None) -> None:
-        """Sign what stands, unless it was signed already; keep a newer copy outside of PostgreSQL in any case."""
+        """Sign what stands, unless that was done and stored; keep a newer copy outside of PostgreSQL in any case.
+
+        What lies outside alone is signed once more: who wrote it there was stopped before it was stored.
+        """
         head = Head(self.origin, verdict.entries, verdict.root)
-        if anchor is None or anchor.head != head:
+        if anchor is None or anchor.head != head or not anchor.is_stored:
             signed = checkpoint.sign(head, self._signing_key)
             checkpoints.store(connection, signed, head, self._signing_key.public_key(), self.folder)
             if self.tiles is not None:

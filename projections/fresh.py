@@ -12,7 +12,7 @@ from psycopg import errors, sql
 
 from projections.positions import Connection
 from projections.projection import Cursor, Projection, Table
-from projections.slot import Slot
+from projections.slot import Overtaken, Slot
 
 SWAP_WAIT = "500ms"
 """How long the swap waits for readers to finish, and they for it, before it gives way."""
@@ -33,9 +33,10 @@ def make_serving(slot: Slot, projection: Projection) -> None:
 
 
 def make_fresh(slot: Slot, projection: Projection) -> None:
-    """Make empty fresh tables without their indexes, in place of any that were left."""
+    """Make empty fresh tables without their indexes, in place of any that were left, with nothing parked."""
     with slot.transaction() as cursor:
         _make(cursor, projection)
+        cursor.execute("DELETE FROM read.parked WHERE projection = %s AND is_fresh", [projection.NAME])
         cursor.execute(
             "UPDATE read.position SET version = %s, position = 0, tables = %s WHERE name = %s AND is_fresh",
             [projection.VERSION, [table.name for table in projection.TABLES], projection.NAME],
@@ -112,26 +113,31 @@ def _build(connection: Connection, schema: str, name: str, index: str) -> None:
 
 
 def swap(slot: Slot, projection: Projection) -> bool:
-    """Put the fresh tables in place of the serving ones; False when readers were in the way, to be tried again."""
+    """Put the fresh tables in place of the serving ones; False when readers were in the way, to be tried again.
+
+    Nor do they take over when somebody has asked meanwhile for them to be begun anew.
+    """
     try:
         with slot.transaction() as cursor:
             cursor.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(SWAP_WAIT))
-            _swap(cursor, projection)
-    except (errors.LockNotAvailable, errors.DeadlockDetected):
+            _swap(cursor, projection, slot.position)
+    except (errors.LockNotAvailable, errors.DeadlockDetected, Overtaken):
         return False
     return True
 
 
-def _swap(cursor: Cursor, projection: Projection) -> None:
+def _swap(cursor: Cursor, projection: Projection, reached: int | None) -> None:
     cursor.execute("SELECT tables FROM read.position WHERE name = %s AND NOT is_fresh", [projection.NAME])
     (old,) = cursor.fetchone() or ([],)
     for name in sorted({*old, *(table.name for table in projection.TABLES)}):  # after a crash no position names them
         cursor.execute(sql.SQL("DROP TABLE IF EXISTS read.{}").format(sql.Identifier(name)))
     for table in projection.TABLES:
         cursor.execute(sql.SQL("ALTER TABLE read_fresh.{} SET SCHEMA read").format(sql.Identifier(table.name)))
+    cursor.execute("DELETE FROM read.position WHERE name = %s AND NOT is_fresh", [projection.NAME])
+    take_over = "UPDATE read.position SET is_fresh = false WHERE name = %s AND position = %s"
+    if cursor.execute(take_over, [projection.NAME, reached]).rowcount != 1:
+        raise Overtaken(projection.NAME)
     for statement in (
-        "DELETE FROM read.position WHERE name = %s AND NOT is_fresh",
-        "UPDATE read.position SET is_fresh = false WHERE name = %s",
         "DELETE FROM read.parked WHERE projection = %s AND NOT is_fresh",
         "UPDATE read.parked SET is_fresh = false WHERE projection = %s",
         (

@@ -20,6 +20,7 @@ from exchange.relay import REFUSED, STORED, Relay
 from exchange.status import status
 from ledger import certificates, erasure, note
 from ledger.erasure import Eraser
+from ledger.ledger import Ledger
 from tests.exchange.conftest import MakeNode
 from tests.exchange.nodes import LAWYER, now, party, person, premise, seizure
 from tests.exchange.test_network import at_work, serve, until
@@ -165,6 +166,32 @@ def test_a_peer_that_was_given_nothing_of_them_is_not_told(two: Two) -> None:
     two.exchange()
     assert two.xa.reasons(two.to_b, stranger)[-1] == "not-tied"
     assert status(two.xa.url)[0].sending.erasures.noticed == 0
+
+
+def test_recipients_are_told_also_of_whom_only_a_case_names(two: Two) -> None:
+    """Whose own record is not here: it was lost in a restore, or never made."""
+    two.who = Ledger.new_id()
+    two.case = two.xa.do(seizure(parties=(party(two.who),))).record_id
+    two.exchange()
+    assert "seizure.party-named" in two.read_at_b()
+    two.erase()
+    two.exchange()
+    assert "seizure.party-named" not in two.read_at_b()
+    assert "person.erased" in two.read_at_b()
+    assert two.answer() == STORED
+    stands = status(two.xa.url)[0].sending.erasures
+    assert (stands.noticed, stands.confirmed) == (1, 1)
+
+
+def test_without_a_record_opened_for_the_notice_nobody_is_told(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control."""
+    monkeypatch.setattr(Eraser, "_named_only", lambda *_: set())
+    two.who = Ledger.new_id()
+    two.case = two.xa.do(seizure(parties=(party(two.who),))).record_id
+    two.exchange()
+    two.erase()
+    two.exchange()
+    assert "seizure.party-named" in two.read_at_b()
 
 
 def test_a_confirmation_of_somebody_else_is_refused(two: Two) -> None:

@@ -1,6 +1,7 @@
 """Signed checkpoints: history rewritten with its own tree, cut off, or brought back from an older copy, is found."""
 
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,13 +10,14 @@ from psycopg import errors
 
 from cli.postgres import wheel_bin
 from ledger import checkpoint, checkpoints, merkle
-from ledger.checkpoint import NotCheckpoint
+from ledger.checkpoint import Head, NotCheckpoint
 from ledger.keyring import Keyring
 from ledger.ledger import Asked, Ledger
 from ledger.prover import Prover
 from ledger.sealer import seal_once
 from ledger.sessions import Session, connect
 from ledger.verdict import Verdict
+from ledger.whole_file import alone_in
 from tests.ledger.forging import AT, forge_leaf
 from tests.ledger.samples import OFFICER, more_goods, seizure
 
@@ -216,6 +218,43 @@ def test_kept_file_that_was_changed_is_told(looked: Session, prover: Prover, fol
     verdict = prover.look(looked)
     assert len(verdict.faults) == 1
     assert "newest.note, does not hold" in verdict.faults[0].what
+
+
+# -- outside of PostgreSQL first
+
+
+def test_what_cannot_be_kept_outside_is_shown_to_nobody(looked: Session, prover: Prover, tmp_path: Path) -> None:
+    """Else a database that goes back takes it away, and another history may be signed at the same size."""
+    at = Head("ncen/NL", 451, bytes(32))
+    key = prover._signing_key
+    blocked = tmp_path / "no folder"
+    blocked.write_bytes(b"")
+    with pytest.raises(OSError, match="no folder"):
+        checkpoints.store(looked, checkpoint.sign(at, key), at, key.public_key(), blocked)
+    assert looked.execute("SELECT count(*) FROM ledger.checkpoint WHERE size = 451").fetchone() == (0,)
+    checkpoints.store(looked, checkpoint.sign(at, key), at, key.public_key(), tmp_path / "a folder")
+    assert looked.execute("SELECT count(*) FROM ledger.checkpoint WHERE size = 451").fetchone() == (1,)
+
+
+def test_what_lies_outside_alone_is_stored_by_the_next_look(looked: Session, prover: Prover) -> None:
+    """As a prover leaves it that was killed in between."""
+    looked.execute("DELETE FROM ledger.checkpoint")
+    assert prover.look(looked).is_sound
+    assert looked.execute("SELECT max(size) FROM ledger.checkpoint").fetchone() == (450,)
+
+
+@pytest.mark.usefixtures("looked")
+def test_who_keeps_a_checkpoint_waits_for_whoever_does_so_too(folder: Path) -> None:
+    before = (folder / "newest.note").read_text()
+    larger = Head("ncen/NL", 451, bytes(32))
+    other = threading.Thread(target=checkpoints.keep, args=(folder, "a note of 451", larger))
+    with alone_in(folder):
+        other.start()
+        other.join(0.3)
+        assert other.is_alive()
+        assert (folder / "newest.note").read_text() == before
+    other.join(10)
+    assert (folder / "newest.note").read_text() == "a note of 451"
 
 
 # -- an older copy

@@ -121,6 +121,25 @@ def test_nobody_is_erased_who_is_not_on_record(ledger: Ledger, database_url: str
         erase(database_url, keys, case)
 
 
+def test_for_whom_only_a_case_names_a_record_is_opened_that_says_it(
+    ledger: Ledger, database_url: str, keys: Path, session: Session
+) -> None:
+    who = ledger.new_id()
+    told = seizure(parties=(Party(party=who, role=PartyRole.DRIVER),))
+    case = ledger.execute(ledger.new_id(), told, OFFICER).record_id
+    first = erase(database_url, keys, who)
+    again = erase(database_url, keys, who, first.erasure_id)
+    assert (len(first.keys), again.keys) == (1, first.keys)
+    assert [entry.name for entry in ledger.entries(who)] == ["person.registered", "person.erased"]
+    ledger.vault.forget()
+    assert readable(ledger, case)[-1] is False
+    with pytest.raises(Refused, match="was erased"):
+        ledger.execute(who, person("Xaverius Quackenbosch"), OFFICER)
+    session.execute("DELETE FROM ledger.erasure")
+    assert erasure.replay(database_url, keys) == 1
+    assert len(ledger.entries(who)) == 2, "done again, nothing is told again"
+
+
 def test_a_business_is_erased_likewise(ledger: Ledger, database_url: str, keys: Path) -> None:
     said = Statement(said=BusinessName(name="Quackenbosch BV"), kind=StatementKind.FACT, source="OFFICER")
     firm = ledger.execute(ledger.new_id(), RegisterBusiness(statements=(said,)), OFFICER).record_id

@@ -126,6 +126,38 @@ def test_an_answer_is_not_torn_by_a_swap_in_the_middle_of_it(node: Node) -> None
         assert fresh.swap(slot, SEIZURES)
 
 
+def test_fresh_tables_that_are_to_be_begun_anew_do_not_take_over(node: Node) -> None:
+    """Else what serves would stand before its beginning, and all be told into it a second time."""
+
+    def stands() -> tuple[int, int | None, int]:
+        (one,) = [one for one in positions.positions(node.database_url) if one.name == "seizures"]
+        return one.position, one.rebuilding_at, one.parked
+
+    record_many(node, 3)
+    node.project()
+    with node.built(SEIZURES) as slot:
+        rebuild(node.database_url, "seizures")  # asked for when the runner had looked
+        assert not fresh.swap(slot, SEIZURES)
+        assert stands() == (6, -1, 0)
+    with node.projector([SEIZURES]):
+        until(lambda: stands()[1] is None, "they are begun anew")
+    assert stands() == (6, None, 0)
+
+
+def test_fresh_tables_begin_with_nothing_parked(node: Node) -> None:
+    """Else entries would wait for one that is told only after them."""
+    record_many(node, 1)
+    node.project()
+    with node.built(SEIZURES) as slot:
+        (record_id,) = node.query("SELECT record_id FROM ledger.entry LIMIT 1")[0]
+        with slot.transaction() as cursor:  # as a runner does that was at work when it was asked for
+            slot._park(cursor, 2, record_id, "ValueError")
+        fresh.make_fresh(slot, SEIZURES)
+        slot.look()
+        assert slot.position == 0
+        assert node.query("SELECT count(*) FROM read.parked WHERE is_fresh") == [(0,)]
+
+
 def changed(version: int) -> Projection:
     """The projection of seizures as another version of its code would have it: offices in small letters."""
     told = {name: getattr(seizures, name) for name in ("NAME", "TABLES", "NAMES")}

@@ -6,7 +6,7 @@ for its end; a commit is written, flushed, visible and answered, in this order, 
 After a crash the log is there up to a place drawn between what was flushed and what was written.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from psycopg import errors
@@ -32,6 +32,14 @@ class Transaction:
         self.is_committing = False
         self.is_failed = False
         self.waits_for: Transaction | None = None
+        self.snapshot: Tables | None = None
+        """What a transaction that is repeatable sees, whatever is committed meanwhile."""
+        self.path = "read"
+        """The schema in which tables are meant that are named without one."""
+
+    def look_once(self) -> None:
+        """Be repeatable from now on: REPEATABLE READ, for one that only reads."""
+        self.snapshot = {table: dict(rows) for table, rows in self.server.tables.items()}
 
     def number(self) -> int:
         """Its number, given with the first thing written: `pg_current_xact_id()`."""
@@ -43,7 +51,7 @@ class Transaction:
 
     def rows(self, table: str) -> dict[Key, Row]:
         """The rows of a table as this transaction sees them now."""
-        committed = self.server.tables.setdefault(table, {})
+        committed = (self.snapshot or self.server.tables).setdefault(table, {})
         mine = self.writes.get(table)
         if not mine:
             return committed
@@ -60,7 +68,7 @@ class Transaction:
         mine = self.writes.get(table)
         if mine is not None and key in mine:
             return mine[key]
-        return self.server.tables.setdefault(table, {}).get(key)
+        return (self.snapshot or self.server.tables).setdefault(table, {}).get(key)
 
     def lock(self, table: str, *key: object) -> None:
         """Wait until no other transaction holds this row or key, then hold it.
@@ -223,6 +231,14 @@ class Server:
         self._base = {table: dict(rows) for table, rows in tables.items()}
         self._log, self._flushed = [], 0
         self._replay()
+
+    def empty(self, tables: Iterable[str]) -> None:
+        """Begin with these tables empty, as after a crash those begin that no log holds."""
+        for table in tables:
+            self._base.pop(table, None)
+            self.tables.pop(table, None)
+            for _, writes in self._log:
+                writes.pop(table, None)
 
     def durable(self) -> Tables:
         """What would be there if the power went now and all that was not flushed were lost."""

@@ -5,6 +5,7 @@ what was kept by neither comes back in any order after a power cut, each rename 
 """
 
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from stat import S_IFDIR, S_IFREG
@@ -103,6 +104,7 @@ class Drive:
         self.root = Folder()
         self.files: list[File] = []
         self._names = 0
+        self._alone: dict[int, Any] = {}
 
     def path(self, *parts: str) -> "Path":
         """A path on this drive."""
@@ -203,6 +205,20 @@ class Drive:
             close=lambda _: None,
             getpid=lambda: 1,
         )
+
+    def fcntl(self) -> SimpleNamespace:
+        """What stands for `fcntl`: a lock on a folder, which ends with the process that holds it."""
+
+        def flock(folder: Folder, how: int) -> None:
+            place, task = id(folder), self.world.current
+            if how == fcntl.LOCK_UN:
+                if self._alone.get(place) is task:
+                    del self._alone[place]
+                return
+            self.world.wait_until(lambda: place not in self._alone or self._alone[place].is_done)
+            self._alone[place] = task
+
+        return SimpleNamespace(flock=flock, LOCK_EX=fcntl.LOCK_EX, LOCK_UN=fcntl.LOCK_UN)
 
     def tempfile(self) -> SimpleNamespace:
         """What stands for `tempfile`."""

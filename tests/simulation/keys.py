@@ -25,6 +25,7 @@ DPO = Attribution(actor="d.po", role=Role.DATA_PROTECTION_OFFICER, purpose=Purpo
 def files(drive: Drive) -> tuple[Exchanged, ...]:
     """What is exchanged where files are written whole."""
     return (
+        Exchanged(whole_file, "fcntl", drive.fcntl()),
         Exchanged(whole_file, "os", drive.os()),
         Exchanged(whole_file, "tempfile", drive.tempfile()),
         Exchanged(whole_file, "Path", lambda path: path),

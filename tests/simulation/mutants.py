@@ -26,6 +26,8 @@ from tests.simulation import (
     mutants_cen,
     mutants_erasing,
     mutants_keys,
+    mutants_prover,
+    mutants_rebuild,
     mutants_witness,
     projecting,
     sealing,
@@ -218,6 +220,8 @@ MUTANTS = (
     *mutants_cen.MUTANTS,
     *mutants_erasing.MUTANTS,
     *mutants_keys.MUTANTS,
+    *mutants_prover.MUTANTS,
+    *mutants_rebuild.MUTANTS,
     *mutants_witness.MUTANTS,
 )
 

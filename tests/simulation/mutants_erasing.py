@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from exchange import erasing
+from exchange import erasing, relay
 from exchange.relay import Relay
 from ledger import erasure
+from ledger.erasure import Eraser
 from ledger.received import Received
 from ledger.sessions import Session
 from ledger.vault import Vault
-from tests.simulation import telling_erased
+from tests.simulation import exchanging, telling_erased
 from tests.simulation.mutant import Mutant, changed
 from tests.simulation.seams import Exchanged, exchanged
 
@@ -60,5 +61,36 @@ MUTANTS = (
         run=telling_erased.run,
         changes=(changed(erasing, "withdraw", ("in lines:", "in []:")),),
         within=50,
+    ),
+    Mutant(
+        name="whom only a case names is erased without a notice",
+        run=telling_erased.run,
+        changes=(Exchanged(Eraser, "_named_only", lambda *_: set()),),
+        within=100,
+    ),
+    Mutant(
+        name="who was told of a case that was cancelled since is not told",
+        run=telling_erased.run,
+        changes=(Exchanged(erasing, "was_told", lambda *_: False),),
+        within=200,
+    ),
+    Mutant(
+        name="a notice that was lost with the stream is not sent again",
+        run=telling_erased.run,
+        changes=(changed(Relay, "_step", ("after=delivered, generation", "after=plan.number, generation")),),
+        within=50,
+    ),
+    Mutant(
+        name="a line that is held back is sent whole, before its premise is in force again",
+        run=exchanging.run,
+        changes=(changed(relay, "_message", ("held is not None", "False")),),
+        within=100,
+    ),
+    Mutant(
+        name="lines in quarantine keep their keys",
+        run=telling_erased.run,
+        changes=(Exchanged(erasing, "drop_quarantined", lambda *_: None),),
+        within=20,
+        first=2_210,
     ),
 )

@@ -16,7 +16,7 @@ from domain.attribution import Occasion
 from domain.entry import Entry
 from projections import projector, slot
 from projections.folding import Folding
-from projections.projection import Cursor, Past, open_names
+from projections.projection import Cursor, Past, Table, open_names
 from projections.projector import Runner
 from tests.simulation import tables_read
 from tests.simulation.disk import Transaction
@@ -24,6 +24,7 @@ from tests.simulation.officers import Desk, Register
 from tests.simulation.sealing import Sealed, seal
 from tests.simulation.seams import Exchanged, SealedReader, installed, new_server, require
 from tests.simulation.session import Session
+from tests.simulation.tables_read import in_schema
 from tests.simulation.world import Stuck, Task, WallClock, World
 
 COMMANDS = 9
@@ -46,7 +47,7 @@ class Projected:
     def __init__(self) -> None:
         """Keep states in a table."""
         self._folding = Folding("seizure", tables_read.FOLDED)
-        self.TABLES = (self._folding.table,)
+        self.TABLES: tuple[Table, ...] = (self._folding.table,)
 
     def apply(self, cursor: Cursor, entries: Sequence[Entry], past: Past) -> None:
         """Fold the entries and count them."""
@@ -117,19 +118,21 @@ class Shown:
         if transaction.writes.keys() & {"position", "tally", "parked", tables_read.FOLDED}:
             self.compare()
 
-    def compare(self) -> None:
-        """Compare tally, parked entries and states with what the position says.
+    def compare(self, *, is_fresh: bool = False) -> None:
+        """Compare tally, parked entries and states, serving or fresh ones, with what their position says.
 
         Raises:
             Broken: they differ.
         """
-        tables = self._server.tables
-        reached = tables["position"][PLACE]["position"]
+        tables, schema = self._server.tables, "read_fresh" if is_fresh else "read"
+        reached = tables["position"][NAME, is_fresh]["position"]
         told, parked, states = self._expected(reached)
-        tally = {key: row["told"] for key, row in tables.get("tally", {}).items()}
+        tally = {key: row["told"] for key, row in tables.get(in_schema(schema, tables_read.TALLY), {}).items()}
         require(tally == told, "The rows are not those of the sealed entries up to the position, each once.")
-        require(sorted(key[2] for key in tables.get("parked", {})) == parked, "Other entries are parked than those.")
-        kept = {key[0]: row["version"] for key, row in tables.get(tables_read.FOLDED, {}).items()}
+        waiting = sorted(key[2] for key in tables.get("parked", {}) if key[1] == is_fresh)
+        require(waiting == parked, "Other entries are parked than those.")
+        folded = tables.get(in_schema(schema, tables_read.FOLDED), {})
+        kept = {key[0]: row["version"] for key, row in folded.items()}
         require(kept == states, "A state is not of the version that was reached.")
 
     def _expected(self, reached: int) -> tuple[dict[tuple[UUID, int], int], list[int], dict[UUID, int]]:

@@ -8,7 +8,17 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from tests.simulation import exchanging, keeping, projecting, sealing, telling_cen, telling_erased, witnessing
+from tests.simulation import (
+    exchanging,
+    keeping,
+    projecting,
+    proving,
+    rebuilding,
+    sealing,
+    telling_cen,
+    telling_erased,
+    witnessing,
+)
 from tests.simulation.world import Amiss
 
 Run = Callable[..., str]
@@ -20,6 +30,8 @@ RUNS: dict[str, Run] = {
     "erasing": telling_erased.run,
     "cen": telling_cen.run,
     "witnessing": witnessing.run,
+    "proving": proving.run,
+    "rebuilding": rebuilding.run,
 }
 SHARES = {
     "sealing": 0.35,
@@ -29,6 +41,8 @@ SHARES = {
     "erasing": 0.08,
     "cen": 0.1,
     "witnessing": 0.1,
+    "proving": 0.1,
+    "rebuilding": 0.1,
 }
 SEEDS = int(os.environ.get("NCEN_SIMULATION_SEEDS", "1000"))
 FIRST = int(os.environ.get("NCEN_SIMULATION_FROM", "0"))

@@ -10,6 +10,8 @@ from tests.simulation.session import Answer, Cursor, Rows, Session, copy_into, s
 
 FOLDED = "folded"
 """The table of kept states."""
+TALLY = "tally"
+"""The table of what was told, and how often."""
 TELL = (
     "INSERT INTO tally (record_id, version, told) VALUES (%s, %s, 1)"
     " ON CONFLICT (record_id, version) DO UPDATE SET told = tally.told + 1"
@@ -34,10 +36,27 @@ def are_logged(_: Session, __: Transaction, ___: Sequence[Any]) -> Answer:
 
 
 @statement('SET LOCAL search_path = "read"')
-@statement('SET LOCAL search_path = "read_fresh"')
-def set_path(_: Session, __: Transaction, ___: Sequence[Any]) -> Answer:
-    """Which tables are meant: here they have their own names."""
+def set_path(_: Session, transaction: Transaction, ___: Sequence[Any]) -> Answer:
+    """Mean the tables that serve."""
+    transaction.path = "read"
     return [], -1
+
+
+@statement('SET LOCAL search_path = "read_fresh"')
+def set_fresh_path(_: Session, transaction: Transaction, ___: Sequence[Any]) -> Answer:
+    """Mean the fresh tables."""
+    transaction.path = "read_fresh"
+    return [], -1
+
+
+def in_path(transaction: Transaction, table: str) -> str:
+    """What a table is called here that is named without a schema."""
+    return in_schema(transaction.path, table)
+
+
+def in_schema(schema: str, table: str) -> str:
+    """What a table of a schema is called here."""
+    return table if schema == "read" else f"{schema}.{table}"
 
 
 @statement("SELECT version, position FROM read.position WHERE name = %s AND is_fresh = %s")
@@ -103,7 +122,7 @@ def _ids(literal: str) -> list[UUID]:
 @statement(f"SELECT record_id, version, state FROM {FOLDED} WHERE record_id = ANY(%s::uuid[])")
 def kept(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
     """The kept states of some records."""
-    rows = [transaction.get(FOLDED, record_id) for record_id in _ids(parameters[0])]
+    rows = [transaction.get(in_path(transaction, FOLDED), record_id) for record_id in _ids(parameters[0])]
     found = [(row["record_id"], row["version"], row["state"]) for row in rows if row is not None]
     return found, len(found)
 
@@ -125,7 +144,7 @@ def keep(transaction: Transaction, rows: Rows) -> None:
     for record_id, version, state in rows:
         key = UUID(bytes=record_id)
         row = {"record_id": key, "version": int.from_bytes(version, "big"), "state": state}
-        transaction.insert(FOLDED, (key,), row)
+        transaction.insert(in_path(transaction, FOLDED), (key,), row)
 
 
 @statement(
@@ -139,15 +158,15 @@ def change(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> A
     versions = [int(text) for text in parameters[1][1:-1].split(",")]
     told = list(zip(_ids(parameters[0]), versions, states, strict=True))
     for record_id, version, state in told:
-        transaction.update(FOLDED, (record_id,), version=version, state=state)
+        transaction.update(in_path(transaction, FOLDED), (record_id,), version=version, state=state)
     return [], len(told)
 
 
 @statement(TELL)
 def tell(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
     """Count an entry as told once more."""
-    key = tuple(parameters)
-    transaction.lock("tally", *key)
-    row = transaction.get("tally", *key)
-    transaction.put("tally", key, {"told": 1 if row is None else row["told"] + 1})
+    key, tally = tuple(parameters), in_path(transaction, TALLY)
+    transaction.lock(tally, *key)
+    row = transaction.get(tally, *key)
+    transaction.put(tally, key, {"told": 1 if row is None else row["told"] + 1})
     return [], 1

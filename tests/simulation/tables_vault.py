@@ -162,12 +162,19 @@ def intend(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> A
     return [], 1
 
 
-@statement("SELECT DISTINCT record_id FROM ledger.entry WHERE record_id = ANY(%s) AND node = %s AND version = 1")
-def own_records(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
-    """Which of these records a node has made."""
-    wanted, node = parameters
-    found = [transaction.get("entry", record_id, 1) for record_id in dict.fromkeys(wanted)]
-    rows = [(row["record_id"],) for row in found if row is not None and row["node"] == node]
+@statement("SELECT DISTINCT record_id, node FROM ledger.entry WHERE record_id = ANY(%s)")
+def makers(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
+    """Which of these records are here, and who made them."""
+    found = (row for row in transaction.rows("entry").values() if row["record_id"] in parameters[0])
+    rows = list(dict.fromkeys((row["record_id"], row["node"]) for row in found))
+    return rows, len(rows)
+
+
+@statement("SELECT DISTINCT subject_tag FROM ledger.subject_key WHERE subject_tag = ANY(%s)")
+def tags_with_keys(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
+    """Of which subjects there are keys."""
+    tags = {row["subject_tag"] for row in transaction.rows("subject_key").values()}
+    rows = [(tag,) for tag in parameters[0] if tag in tags]
     return rows, len(rows)
 
 

@@ -1,7 +1,8 @@
 """Erasing among nodes in the simulated world: XA erases whom it has told XB of; both have keys on drives of their own.
 
 The promises: a recipient that was told of somebody is told of the erasure, and has confirmed it when the faults end;
-what it confirms is on its disk; nobody there can read the erased again, nor after either node was restored.
+what it confirms is on its disk; nobody there can read the erased again, nor after either node was restored. At times
+only a case names a person who has no record of their own.
 """
 
 from collections.abc import Sequence
@@ -11,13 +12,14 @@ from uuid import UUID
 from cryptography.hazmat.primitives import serialization
 
 from domain.assertion import Statement, StatementKind
-from domain.codes import PartyRole
+from domain.codes import PartyRole, Reason
 from domain.handling import DataCategory
 from domain.identity import PersonName
 from domain.party import Party
 from domain.person import RegisterPerson
 from domain.refused import Refused
 from domain.rights import ErasureGrounds
+from domain.seizure import CancelSeizure
 from exchange.envelope import Core, decode_core
 from ledger import certificates
 from ledger.erasure import Eraser
@@ -107,10 +109,14 @@ class Simulation(exchanging.Simulation):
         for number in range(PERSONS):
             said = Statement(said=PersonName(full=f"Testeron {number}"), kind=StatementKind.FACT, source="INTERVIEW")
             person = new_id(self.world)
-            desk.execute(person, RegisterPerson(statements=(said,)))
-            desk.execute(new_id(self.world), seizure_with(Party(party=person, role=PartyRole.COURIER)))
+            if self.world.chance(0.8):  # else only the case names them
+                desk.execute(person, RegisterPerson(statements=(said,)))
+            case = new_id(self.world)
+            desk.execute(case, seizure_with(Party(party=person, role=PartyRole.COURIER)))
             self.persons.append(person)
             self.world.pause(self.world.random.random() * 3)
+            if self.world.chance(0.3):  # then it is told of a case that is none any more
+                desk.execute(case, CancelSeizure(reason=Reason.DUPLICATE))
             self.to_erase.append((new_id(self.world), person))
         self.sender.register.at_work -= 1
 

@@ -1,16 +1,19 @@
 """The simulated drive forgets what was not fsynced, and our files outlast that; each flush is seen to matter."""
 
+import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from ledger import certificates, checkpoints, keyring, tiles, whole_file
 from ledger.checkpoint import Head
-from ledger.errors import Unsafe
+from ledger.errors import NotFound, Unsafe
 from ledger.keyring import Keyring
 from tests.simulation.drive import Drive
 from tests.simulation.keys import secrets_of
+from tests.simulation.mutant import changed
 from tests.simulation.seams import Exchanged, exchanged
 from tests.simulation.world import World
 
@@ -87,6 +90,44 @@ def test_a_key_that_another_process_has_made_lasts_before_it_is_used() -> None:
 
 def test_a_key_that_is_used_as_soon_as_it_is_seen_may_be_lost() -> None:
     assert living(Exchanged(keyring, "flush_folder", lambda _: None)) > 0
+
+
+def read_beside_its_end(*mutant: Exchanged) -> int:
+    """In how many seeds something else is read for the key of an epoch that is destroyed meanwhile."""
+    wrong = 0
+    for seed in SEEDS:
+        world = World(seed)
+        drive = Drive(world)
+        folder: Any = drive.path("keys")
+        read: list[bytes] = []
+        with exchanged(*secrets_of(world, drive), *mutant):
+            one = Keyring.open(folder)
+            key = one.epoch_key(1)
+            one.begin_epoch(2)
+
+            def look(read: list[bytes] = read, folder: Any = folder, world: World = world) -> None:  # noqa: ANN401  # a path
+                while True:
+                    with contextlib.suppress(NotFound):
+                        read.append(Keyring.open(folder).epoch_key(1))
+                    world.pause()
+
+            world.spawn("looks", look)
+            world.spawn("ends", partial(one.destroy_epoch, 1))
+            world.run(100)
+            world.end()
+            assert Keyring.open(folder).epochs() == [2]
+        wrong += any(other != key for other in read)
+    return wrong
+
+
+def test_nobody_reads_for_a_key_what_overwrites_it() -> None:
+    assert read_beside_its_end() == 0
+
+
+def test_a_key_that_is_overwritten_under_its_name_is_read_for_the_key() -> None:
+    """The control, as it was: then a key under it seems to be changed."""
+    as_it_was = changed(Keyring, "destroy_epoch", ("path.replace(ended)", "self._overwrite(path)"))
+    assert read_beside_its_end(as_it_was) > 0
 
 
 def test_a_torn_secret_is_not_used() -> None:

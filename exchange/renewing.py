@@ -6,6 +6,7 @@ step of a rotation has to be finished here, and a peer need believe no key but t
 keeps its old box keys until each sender has told that nothing more will come that was boxed to them, and it came.
 """
 
+import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from ledger.checkpoint import NotCheckpoint, ledger_of, read_cosignature
 from ledger.checkpoint import cosignature as cosigned
 from ledger.keyring import Keyring
 from ledger.sessions import Session
+from ledger.whole_file import destroy as destroy_file
 
 EDITION = 2**32
 """Streams of another edition of our card are of another generation."""
@@ -65,7 +67,7 @@ def destroy(connection: Session, keys: Path, own: Identity, *, is_needed_too: bo
     """Destroy the replaced box keys that nothing needs any more, or all of them; return those that were destroyed."""
     gone = [key for key, needed_by in needing(connection, own).items() if is_needed_too or not needed_by]
     for key in gone:
-        card_keys.destroy(keys / card_keys.file_of(key))
+        destroy_file(keys / card_keys.file_of(key), secrets.token_bytes(card_keys.SECRET_BYTES))
     return gone
 
 

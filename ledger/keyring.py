@@ -18,7 +18,7 @@ from ledger import card_keys
 from ledger.card_keys import FIRST_FILE, CardKeys, Kind
 from ledger.errors import NotFound, Unsafe
 from ledger.key_provider import InFiles, provider_of
-from ledger.whole_file import flush_folder, make_folder, make_whole
+from ledger.whole_file import destroy, destroy_rest, flush_folder, make_folder, make_whole
 
 KEY_BYTES = 32
 WRAPPED = ".wrapped"
@@ -39,6 +39,7 @@ class Keyring:
         self._looked_until = 0.0
         self._newest = 0
         self._provider = provider_of(folder)
+        destroy_rest(folder, secrets.token_bytes(KEY_BYTES))
         if not self.epochs():
             self.begin_epoch(1)
         self.index_key = _secret(folder / "index.key")
@@ -158,7 +159,7 @@ class Keyring:
         if path.exists():
             if path.suffix == WRAPPED:
                 self._provider.destroy(_read(path))
-            card_keys.destroy(path)
+            destroy(path, secrets.token_bytes(path.stat().st_size))
         self._look()
 
     def epoch_file(self, epoch: int) -> Path:

@@ -31,7 +31,7 @@ FIRST_CARDS = b">"
 """Under which two meet of whom neither has replaced a key."""
 WAITS = (
     "We have not met {peer} under the newest cards: the feeds wait until each has added the other's"
-    " (`ncen peer card`, `ncen peer add`)."
+    " (`ncen peer card`, `ncen peer add`) and lets it in."
 )
 STILL_SIGNED = timedelta(minutes=10)
 """How long after its end a former key may still have signed, in a process that had not noticed yet."""
@@ -194,17 +194,23 @@ def read_receipt(
 
 def met(connection: Session, own: Identity, peer: Peer) -> None:
     """Remember that we and a peer have met under our newest cards: one of us has logged in at the other."""
-    if own.edition or peer.edition:
-        pair = _pair(own.edition, peer)
-        connection.execute(
-            "UPDATE exchange.peer SET met = %s WHERE node = %s AND met IS DISTINCT FROM %s", [pair, peer.node, pair]
-        )
+    pair = _pair(own.edition, peer)
+    connection.execute(
+        "UPDATE exchange.peer SET met = %s WHERE node = %s AND coalesce(met, %s) <> %s",
+        [pair, peer.node, FIRST_CARDS, pair],
+    )
+
+
+def refused(connection: Session, peer: Peer) -> None:
+    """Remember that a peer does not let us in: it may know another card of ours, or have another of its own."""
+    connection.execute("UPDATE exchange.peer SET met = '' WHERE node = %s", [peer.node])
 
 
 def waiting(connection: Session, edition: bytes) -> list[str]:
-    """The peers whom we have not met yet under their newest card that we know, and this edition of ours."""
-    met_under: dict[str, bytes | None] = dict(connection.execute("SELECT node, met FROM exchange.peer").fetchall())
-    return [one.node for one in peers.active(connection) if (met_under[one.node] or FIRST_CARDS) != _pair(edition, one)]
+    """The peers whom we have not met yet under their newest card that we know and this edition of ours."""
+    rows = connection.execute("SELECT node, coalesce(met, %s) FROM exchange.peer", [FIRST_CARDS]).fetchall()
+    met_under: dict[str, bytes] = dict(rows)
+    return [one.node for one in peers.active(connection) if met_under[one.node] != _pair(edition, one)]
 
 
 def _pair(edition: bytes, peer: Peer) -> bytes:

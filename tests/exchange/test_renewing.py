@@ -1,6 +1,7 @@
 """Keys replaced while feeds run: nothing is lost or doubled, what was signed holds, an old key signs nothing more."""
 
 import asyncio
+import contextlib
 import random
 import subprocess
 import sys
@@ -22,7 +23,20 @@ from cli.settings import load
 from domain.handling import DataCategory
 from domain.rights import ErasureGrounds
 from domain.seizure import NameParty, SubmitSeizure
-from exchange import accounts, checkpoint, envelope, erasing, jetstream, nkey, peers, premises, relay, renewing, witness
+from exchange import (
+    accounts,
+    checkpoint,
+    envelope,
+    erasing,
+    jetstream,
+    nkey,
+    peers,
+    premises,
+    relay,
+    renewing,
+    witness,
+    worker,
+)
 from exchange.audit import audit
 from exchange.inbox import Inbox, Stopped
 from exchange.peers import Identity, Peer, without_login
@@ -544,6 +558,25 @@ def test_over_encrypted_links_too(
             told.append(xa.do(seizure()).record_id)
             until(lambda: all(names(xb, one) == names(xa, one) for one in told))
     assert certificates.of_links(encrypted) is not None, "a certificate is the operator's, and no key of the card"
+
+
+def test_part_that_misses_its_cancellation_is_ended_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "HEARD_WITHIN_S", 0.1)
+
+    async def deaf() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(600)
+        await asyncio.sleep(600)
+
+    async def end() -> tuple[bool, bool]:
+        one, other = asyncio.create_task(deaf()), asyncio.create_task(deaf())
+        await asyncio.sleep(0.01)
+        one.cancel()
+        _, pending = await asyncio.wait([one], timeout=0.5)
+        await asyncio.wait_for(worker.ended([one, other]), 10)
+        return bool(pending), one.done() and other.done()
+
+    assert asyncio.run(end()) == (True, True), "the control: said once, it goes on"
 
 
 def test_former_logins_are_closed(make_node: MakeNode, make_nats: Callable[[str], EmbeddedNats]) -> None:

@@ -178,6 +178,11 @@ class Inbox:
         with self._sessions.session() as connection:
             renewing.met(connection, self._own, self._peer)
 
+    def refused(self) -> None:
+        """Remember that the peer does not let us in."""
+        with self._sessions.session() as connection:
+            renewing.refused(connection, self._peer)
+
     def arrived(self, number: int, boxed_from: int | None) -> None:
         """Remember that the peer has nothing more for us that is boxed to a former key of ours, if that is so."""
         with self._sessions.session() as connection:

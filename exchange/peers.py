@@ -229,10 +229,13 @@ def read_card(text: str | bytes) -> Card:
     try:
         card: Card = forms.from_json(raw, Card)
         card.keys  # noqa: B018  # its statements must hold before anything of it is used
+        X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(card.box_key))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused(f"This is not the card of a node: {_QUOTED.sub('…', str(error))}.") from None
     except NotCheckpoint as error:
         raise Refused(f"This card cannot be believed. {error}") from None
+    except ValueError:  # with such a key no secret is anybody's own
+        raise Refused("This card cannot be believed. Its box key is not one.") from None
     return card
 
 

@@ -31,6 +31,8 @@ MOST_BATCH_BYTES = 32 * 1024 * 1024
 MOST_QUEUED_BYTES = 2 * REQUESTS * REQUEST_BYTES
 """Twice what the requests allow: a server that sends more sends it unasked, and what is dropped is asked for again."""
 LONGEST_NUMBER = 18
+REFUSED_LOGIN = "Authorization Violation"
+"""What a NATS server answers to a key that it does not know."""
 ASK_S = 0.01
 PAUSE_S = 0.25
 """After an answer that there is nothing to be had: no stream, no consumer."""
@@ -66,7 +68,12 @@ class Receiver:
         """Receive until cancelled or until the connection breaks (then it raises, and is to be run again)."""
         key = login_at(self._own, self._peer)
         prefix = inbox_of(self._own.node)
-        client = await jetstream.connect(self._peer.nats_url or "", key, inbox_prefix=prefix, tls=self._tls)
+        try:
+            client = await jetstream.connect(self._peer.nats_url or "", key, inbox_prefix=prefix, tls=self._tls)
+        except NatsError as error:
+            if REFUSED_LOGIN in str(error):
+                await asyncio.to_thread(self._inbox.refused)
+            raise
         try:
             await asyncio.to_thread(self._inbox.met)
             await client.subscribe(f"{prefix}.d.0", cb=self._on_message, pending_bytes_limit=MOST_QUEUED_BYTES)

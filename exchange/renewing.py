@@ -6,6 +6,7 @@ step of a rotation has to be finished here, and a peer need believe no key but t
 keeps its old box keys until each sender has told that nothing more will come that was boxed to them, and it came.
 """
 
+import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from ledger.checkpoint import NotCheckpoint, ledger_of, read_cosignature
 from ledger.checkpoint import cosignature as cosigned
 from ledger.keyring import Keyring
 from ledger.sessions import Session
+from ledger.whole_file import destroy as destroy_file
 
 EDITION = 2**32
 """Streams of another edition of our card are of another generation."""
@@ -29,7 +31,7 @@ FIRST_CARDS = b">"
 """Under which two meet of whom neither has replaced a key."""
 WAITS = (
     "We have not met {peer} under the newest cards: the feeds wait until each has added the other's"
-    " (`ncen peer card`, `ncen peer add`)."
+    " (`ncen peer card`, `ncen peer add`) and lets it in."
 )
 STILL_SIGNED = timedelta(minutes=10)
 """How long after its end a former key may still have signed, in a process that had not noticed yet."""
@@ -65,7 +67,7 @@ def destroy(connection: Session, keys: Path, own: Identity, *, is_needed_too: bo
     """Destroy the replaced box keys that nothing needs any more, or all of them; return those that were destroyed."""
     gone = [key for key, needed_by in needing(connection, own).items() if is_needed_too or not needed_by]
     for key in gone:
-        card_keys.destroy(keys / card_keys.file_of(key))
+        destroy_file(keys / card_keys.file_of(key), secrets.token_bytes(card_keys.SECRET_BYTES))
     return gone
 
 
@@ -199,17 +201,23 @@ def read_receipt(
 
 def met(connection: Session, own: Identity, peer: Peer) -> None:
     """Remember that we and a peer have met under our newest cards: one of us has logged in at the other."""
-    if own.edition or peer.edition:
-        pair = _pair(own.edition, peer)
-        connection.execute(
-            "UPDATE exchange.peer SET met = %s WHERE node = %s AND met IS DISTINCT FROM %s", [pair, peer.node, pair]
-        )
+    pair = _pair(own.edition, peer)
+    connection.execute(
+        "UPDATE exchange.peer SET met = %s WHERE node = %s AND coalesce(met, %s) <> %s",
+        [pair, peer.node, FIRST_CARDS, pair],
+    )
+
+
+def refused(connection: Session, peer: Peer) -> None:
+    """Remember that a peer does not let us in: it may know another card of ours, or have another of its own."""
+    connection.execute("UPDATE exchange.peer SET met = '' WHERE node = %s", [peer.node])
 
 
 def waiting(connection: Session, edition: bytes) -> list[str]:
-    """The peers whom we have not met yet under their newest card that we know, and this edition of ours."""
-    met_under: dict[str, bytes | None] = dict(connection.execute("SELECT node, met FROM exchange.peer").fetchall())
-    return [one.node for one in peers.active(connection) if (met_under[one.node] or FIRST_CARDS) != _pair(edition, one)]
+    """The peers whom we have not met yet under their newest card that we know and this edition of ours."""
+    rows = connection.execute("SELECT node, coalesce(met, %s) FROM exchange.peer", [FIRST_CARDS]).fetchall()
+    met_under: dict[str, bytes] = dict(rows)
+    return [one.node for one in peers.active(connection) if met_under[one.node] != _pair(edition, one)]
 
 
 def _pair(edition: bytes, peer: Peer) -> bytes:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +42,7 @@ LOOK_S = 0.5
 WAKE_S = 1.0
 """How long an exporter waits for something to be sealed; a day may have begun meanwhile."""
 STEPS_IN_A_ROW = 20
+HEARD_WITHIN_S = 2.0
 THREADS = 32
 TURN = (0x6E63656E, 0x78)
 """The lock of the worker that is connected: "ncen" and x."""
@@ -162,6 +163,7 @@ class Work:
         self._kept = None if checkpoints is None else Cosigned(checkpoints / WITNESSED)
         self._stopped = asyncio.Event()
         self._turn: Session | None = None
+        self._ending: set[asyncio.Task[None]] = set()
 
     # -- exporters, each in a thread
 
@@ -244,13 +246,14 @@ class Work:
                 known = []
             wanted = {part: run for peer in known for part, run in self._parts(peer)}
             for part in tasks.keys() - wanted.keys():
-                tasks.pop(part).cancel()
+                gone = asyncio.create_task(ended([tasks.pop(part)]))
+                self._ending.add(gone)
+                gone.add_done_callback(self._ending.discard)
             for part in wanted.keys() - tasks.keys():
                 tasks[part] = asyncio.create_task(self._supervise(part, wanted[part]))
             await self._sleep(LOOK_S)
-        for task in tasks.values():
-            task.cancel()
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        await ended(list(tasks.values()))
+        await asyncio.gather(*self._ending)
         if self._turn is not None:
             self._turn.close()
 
@@ -303,6 +306,18 @@ class Work:
         """Sleep, but wake up when told to stop."""
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), seconds)
+
+
+async def ended(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """End tasks. Python's `wait_for` (before 3.12) may swallow a cancellation, so that it is said until it is heard."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        done, pending = await asyncio.wait(pending, timeout=HEARD_WITHIN_S)
+        for task in done:
+            if not task.cancelled():
+                task.exception()  # whatever it was, it is told already
 
 
 def _kind(error: BaseException) -> str:

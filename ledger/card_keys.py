@@ -8,7 +8,6 @@ a replaced box key is kept as long as something may still come that was boxed to
 """
 
 import base64
-import os
 import re
 import secrets
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from ledger import note
 from ledger.checkpoint import NotCheckpoint, ledger_of
 from ledger.errors import Conflict, Unsafe
-from ledger.whole_file import alone_in, flush_folder, write_whole
+from ledger.whole_file import alone_in, destroy, write_whole
 
 MOST_NOTE_BYTES = 1_024
 MOST_STATEMENTS = 100
@@ -35,6 +34,7 @@ _TEXT = re.compile(
     rf"key (?P<kind>identity|box)\nafter (?P<after>{_B64})\nold (?P<old>{_B64})\nnew (?P<new>{_B64})\n"
     rf"at (?P<at>[0-9]{{1,11}})\nbecause (?P<why>rotated|revoked)\n\Z"
 )
+SECRET_BYTES = 32
 BEGINNING = bytes(32)
 """What the first statement follows upon."""
 
@@ -334,18 +334,4 @@ def _made(kind: Kind) -> tuple[bytes, bytes, Ed25519PrivateKey | None]:
 def destroy_replaced(folder: Path, keys: CardKeys) -> None:
     """Destroy the identities that were replaced, as far as a crash has left them there."""
     for key in keys.identities[:-1]:
-        destroy(folder / file_of(key))
-
-
-def destroy(path: Path) -> bool:
-    """Overwrite a secret, flush it and take its file away; tell whether it was there."""
-    try:
-        with path.open("r+b") as file:
-            file.write(secrets.token_bytes(path.stat().st_size))
-            file.flush()
-            os.fsync(file.fileno())
-        path.unlink()
-    except FileNotFoundError:
-        return False
-    flush_folder(path.parent)
-    return True
+        destroy(folder / file_of(key), secrets.token_bytes(SECRET_BYTES))

@@ -6,7 +6,6 @@ A secret is never made anew once it exists, and never shown. Epoch keys come and
 at work: the newest is used for what is new, whatever it was when the folder was opened.
 """
 
-import os
 import re
 import secrets
 import time
@@ -19,7 +18,7 @@ from ledger import card_keys
 from ledger.card_keys import FIRST_FILE, CardKeys, Kind
 from ledger.errors import NotFound, Unsafe
 from ledger.key_provider import InFiles, provider_of
-from ledger.whole_file import flush_folder, make_folder, make_whole
+from ledger.whole_file import destroy_rest, flush_folder, make_folder, make_whole, overwrite
 
 KEY_BYTES = 32
 WRAPPED = ".wrapped"
@@ -41,6 +40,7 @@ class Keyring:
         self._looked_until = 0.0
         self._newest = 0
         self._provider = provider_of(folder)
+        destroy_rest(folder, secrets.token_bytes(KEY_BYTES))
         if not self.epochs():
             self.begin_epoch(1)
         self.index_key = _secret(folder / "index.key")
@@ -172,12 +172,7 @@ class Keyring:
     def _overwrite(self, path: Path) -> None:
         if path.suffix == WRAPPED:
             self._provider.destroy(_read(path))
-        with path.open("r+b") as file:
-            file.write(secrets.token_bytes(path.stat().st_size))
-            file.flush()
-            os.fsync(file.fileno())
-        path.unlink(missing_ok=True)
-        flush_folder(self.folder)
+        overwrite(path, secrets.token_bytes(path.stat().st_size))
 
     def epoch_file(self, epoch: int) -> Path:
         """Return the file in which the key of an epoch lies, as it is or wrapped by a key provider."""

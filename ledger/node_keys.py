@@ -9,6 +9,7 @@ that was acknowledged is such a statement too: the new key signs the history tha
 
 import base64
 import re
+import secrets
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -17,12 +18,13 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from ledger import card_keys, checkpoint, note
+from ledger import checkpoint, note
 from ledger.checkpoint import Head, NotCheckpoint
 from ledger.errors import Conflict, Unsafe
-from ledger.whole_file import alone_in, write_whole
+from ledger.whole_file import alone_in, destroy, write_whole
 
 MOST_NOTE_BYTES = 4_096
+SECRET_BYTES = 32
 _FILE = re.compile(r"^succession-([0-9]{1,6})\.note$")
 _B64 = "[A-Za-z0-9+/]{43}="
 _TEXT = re.compile(
@@ -265,7 +267,7 @@ def signer(folder: Path, keys: NodeKeys, identity: Ed25519PrivateKey) -> Ed25519
     if key.public_key().public_bytes_raw() != keys.keys[-1].public_key:
         raise Unsafe(f"{path} is not the key that the successions in {folder} lead to.")
     for serial in range(1, len(keys.notes)):  # what a crash has left of keys that were replaced
-        card_keys.destroy(folder / f"ledger-{serial}.key")
+        destroy(folder / f"ledger-{serial}.key", secrets.token_bytes(SECRET_BYTES))
     return key
 
 
@@ -305,7 +307,7 @@ def _replace(  # noqa: PLR0913  # as `replace`
     once = note.sign(told.text, keys.origin, old)
     signed = once + note.sign(told.text, keys.origin, new).removeprefix(f"{told.text}\n")
     write_whole(folder / f"succession-{serial}.note", signed.encode())  # from here on the new one counts
-    card_keys.destroy(folder / f"ledger-{serial - 1}.key")
+    destroy(folder / f"ledger-{serial - 1}.key", secrets.token_bytes(SECRET_BYTES))
     return chain(keys.origin, keys.keys[0].public_key, (*keys.notes, signed))
 
 

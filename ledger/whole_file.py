@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+GOING = "gone-"
+"""How the file of a secret is called that is being destroyed."""
+
 
 def write_whole(path: Path, content: bytes, owner: tuple[int, int] | None = None) -> None:
     """Write a file in place of what is there; `owner` are the user and group to whom it is given."""
@@ -52,6 +55,44 @@ def flush_folder(path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def destroy(path: Path, noise: bytes) -> bool:
+    """Take the file of a secret away: overwritten with noise, flushed, unlinked; tell whether it was there.
+
+    It is given another name first, so that nobody reads the noise as the secret; what a crash leaves under that name
+    `destroy_rest` destroys.
+    """
+    gone = path if path.name.startswith(GOING) else path.with_name(f"{GOING}{path.name}")
+    try:
+        if gone is not path:
+            path.replace(gone)
+            flush_folder(path.parent)
+        overwrite(gone, noise)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def overwrite(path: Path, noise: bytes) -> None:
+    """Overwrite a file that nobody reads any more with noise, flush it, and unlink it so that it lasts.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    with path.open("r+b") as file:
+        file.write(noise)
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink(missing_ok=True)
+    flush_folder(path.parent)
+
+
+def destroy_rest(folder: Path, noise: bytes) -> None:
+    """Destroy the secrets in a folder that a crash has left half destroyed."""
+    for path in list(folder.iterdir()):
+        if path.name.startswith(GOING):
+            destroy(path, noise)
 
 
 @contextmanager

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Self
 from uuid import UUID
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from cli.processes import until
 from domain.attribution import Attribution
 from domain.event import Command
@@ -44,7 +42,7 @@ class Twin:
         """Open its ledger and its side of the exchange."""
         self.ledger = Ledger.open(database_url, node=NODE, keys=keys)
         schema.prepare(database_url, node=NODE, role="nation")
-        self.signing_key: Ed25519PrivateKey = Identity.open(keys, node=NODE, role="nation").signing_key
+        self.own = Identity.open(keys, node=NODE, role="nation")
         self.session = connect(database_url)
 
     def __enter__(self) -> Self:
@@ -124,14 +122,14 @@ class Twins:
         exporter = kind(
             connection=twin.session,
             node=NODE,
-            signing_key=self.twins[0].signing_key,
+            signing_key=self.twins[0].own.signing_key,
             peer=peer,
             new_export_id=lambda: UUID(int=ids.getrandbits(128), version=4),
         )
         while exporter.step(datetime.now(UTC)):
             pass
         query = f"SELECT {LINE} FROM exchange.feed_out WHERE peer = %s AND number > %s ORDER BY number"
-        return [_message(*row) for row in twin.session.execute(query.encode(), [peer, heard])]
+        return [_message(self.twins[0].own, peer, *row) for row in twin.session.execute(query.encode(), [peer, heard])]
 
 
 @contextmanager

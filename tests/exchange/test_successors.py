@@ -15,7 +15,7 @@ from domain.refused import Refused
 from exchange import accounts, nkey, peers, renewing
 from exchange.peers import Card, Identity, Peer, State, read_card, write_card
 from exchange.successors import Held
-from ledger import card_keys, checkpoint, node_keys, note
+from ledger import card_keys, checkpoint, node_keys, note, whole_file
 from ledger.card_keys import CardKeys, Kind, Statement, Why
 from ledger.checkpoint import Head, NotCheckpoint
 from ledger.errors import Conflict, Unsafe
@@ -209,7 +209,7 @@ def test_interrupted_replacement_is_finished(
     with monkeypatch.context() as patch:
         for module in (card_keys, node_keys):
             patch.setattr(module, "write_whole", killed(module.write_whole))
-        patch.setattr(card_keys, "destroy", killed(card_keys.destroy))
+        patch.setattr("ledger.card_keys.destroy", killed(whole_file.destroy))
         try:
             renewing.replace(keys, "XA", kind, why, size=3)
         except KeyboardInterrupt:

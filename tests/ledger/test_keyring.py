@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger import whole_file
 from ledger.errors import NotFound, Unsafe
 from ledger.keyring import Keyring
 
@@ -86,3 +87,37 @@ def test_newest_epoch_is_the_one_that_wraps(tmp_path: Path) -> None:
     assert keyring.epoch_key(1) == first.epoch_key(1)
     with pytest.raises(NotFound):
         keyring.epoch_key(9)
+
+
+def test_key_that_is_being_destroyed_is_gone_before_noise_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyring = Keyring.open(tmp_path / "keys")
+    other = Keyring.open(tmp_path / "keys")
+    secret = keyring.epoch_key(1)
+    keyring.begin_epoch(2)
+    seen: list[bytes | None] = []
+    flush = whole_file.os.fsync  # type: ignore[attr-defined]  # as the module calls it
+
+    def looking(handle: int) -> None:
+        flush(handle)
+        other._epochs.clear()  # as when it was never read
+        try:
+            seen.append(other.epoch_key(1))
+        except NotFound:
+            seen.append(None)
+
+    monkeypatch.setattr("ledger.whole_file.os.fsync", looking)
+    keyring.destroy_epoch(1)
+    assert set(seen) <= {secret, None}, "and never what it is overwritten with"
+    assert seen[-1] is None
+
+
+def test_what_a_crash_has_left_half_destroyed_is_destroyed(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    Keyring.open(folder)
+    left = folder / "gone-epoch-7.key"
+    left.write_bytes(b"k" * 32)
+    left.chmod(0o600)
+    assert Keyring.open(folder).epochs() == [1]
+    assert not left.exists()

@@ -44,7 +44,6 @@ def secrets_of(world: World, drive: Drive) -> tuple[Exchanged, ...]:
 
     return (
         *files(drive),
-        Exchanged(keyring, "os", drive.os()),
         Exchanged(keyring, "Path", lambda path: path),
         Exchanged(keyring, "secrets", chance),
         Exchanged(keyring, "time", clock),

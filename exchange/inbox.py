@@ -19,7 +19,7 @@ from exchange.envelope import Core, NoticeCore, decode_core
 from exchange.outbox import split_proof
 from exchange.peers import Identity, Peer
 from exchange.recording import QUARANTINED, Outcome, Recorder
-from exchange.relay import Standing
+from exchange.relay import MOST_HELD, Standing
 from exchange.release import ERASING
 from exchange.verifying import Mismatch, Source, Verified, VerifiedLine, verify
 from ledger.checkpoint import ledger_of
@@ -36,6 +36,7 @@ REACHED = """
     WHERE origin = %s
 """
 """A loss that was accepted, and after which the epoch went on, begins no other (`exchange.inbox_epoch`)."""
+HELD = "SELECT number FROM exchange.inbox WHERE origin = %s AND outcome = 'held' ORDER BY number DESC LIMIT %s"
 RESUME = "UPDATE exchange.inbox_feed SET stopped = NULL WHERE origin = %s AND stopped IS NOT NULL"
 _COLUMNS = "origin, number, leaf_hash, core, proof, record_id, version, outcome, reason, boxed_key, received_at"
 _TYPES = ["text", "int8", "bytea", "bytea", "bytea", "uuid", "int4", "text", "text", "bytea", "timestamptz"]
@@ -73,6 +74,12 @@ class Inbox:
         with self._sessions.session() as connection:
             before, _, epoch = self._load(connection, is_locked=False)
             return epoch, before.size
+
+    def held(self) -> tuple[int, ...]:
+        """The newest lines that came as a bare hash, by their numbers."""
+        with self._sessions.session() as connection:
+            rows = connection.execute(HELD, [self._peer.node, MOST_HELD]).fetchall()
+        return tuple(number for (number,) in rows)
 
     def take(self, raws: Sequence[bytes], first: int, now: datetime) -> int:
         """Verify and record a batch that begins with number `first`; returns the number then reached.

@@ -37,6 +37,7 @@ IDLE_S = 0.3
 BLOCKED_S = 0.1
 MOST_RECEIPT_BYTES = 16_384
 TRIM_LINES = 2_000
+MOST_HELD = 200
 MOST_IN_STREAM = 50_000
 """Lines in the stream that the peer has not signed for; what is beyond waits in PostgreSQL."""
 SESSIONS = 2
@@ -50,9 +51,14 @@ _IS_SIGNED_FOR = """
 
 PLAN = """
     SELECT f.number, f.generation, f.recheck IS NULL, f.premises, f.epoch,
-        EXISTS (SELECT FROM exchange.receipt_before b WHERE b.peer = f.peer AND b.epoch > f.epoch)
+        f.is_parted OR EXISTS (SELECT FROM exchange.receipt_before b WHERE b.peer = f.peer AND b.epoch > f.epoch)
     FROM exchange.feed f WHERE f.peer = %s
 """
+PARTED = """
+    UPDATE exchange.feed f SET is_parted = true WHERE f.peer = %s AND f.epoch = %s AND EXISTS
+        (SELECT FROM exchange.feed_out o WHERE o.peer = f.peer AND o.number = ANY(%s) AND o.held IS NULL)
+"""
+"""The peer was sent a line as a bare hash that we believe to have sent whole: that we held it back was lost."""
 _CHECK_AGAIN = """
     UPDATE exchange.feed f SET recheck = %s
     WHERE f.peer = %s AND coalesce(f.recheck > %s, true)
@@ -70,8 +76,8 @@ ANEW = b"anew\n"
 class Standing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a receiver tells: up to which number it has the feed, its receipt, and what it could not accept.
 
-    `wants_again` asks for what follows `number` although it was delivered before; `erased` are its confirmations of
-    whom it was asked to erase.
+    `wants_again` asks for what follows `number` although it was delivered before, and `held` are the newest lines that
+    came as a bare hash; `erased` are its confirmations of whom it was asked to erase.
     """
 
     number: Annotated[int, Meta(ge=0, le=2**53 - 1)]
@@ -80,6 +86,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     quarantined: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
     stopped: Line | None = None
     wants_again: bool = False
+    held: Annotated[tuple[Annotated[int, Meta(ge=1, le=2**53 - 1)], ...], Meta(max_length=MOST_HELD)] = ()
     erased: Annotated[tuple[Annotated[str, Meta(max_length=1_024)], ...], Meta(max_length=erasing.MOST_CONFIRMED)] = ()
 
 
@@ -263,6 +270,9 @@ class Relay:
             return ANEW + self._opening(epoch).encode() if told.epoch < epoch else STORED
         if told.wants_again:
             self._check_again(told.number)
+            if told.held:
+                with self._sessions.session() as connection:
+                    connection.execute(PARTED, [self._peer.node, epoch, list(told.held)])
             self._heard, self._again = (epoch, told.number), told.number
         else:
             heard, standing = self._heard

@@ -27,9 +27,9 @@ REACHED = """
             LEFT JOIN exchange.feed_out o ON o.peer = r.peer AND o.number = r.size
             WHERE r.peer = %s ORDER BY r.size DESC LIMIT 1), %s > 0))
 """
-"""Whether the peer has signed for lines that we do not have, in this epoch or a later one that we have lost, or was sent
-otherwise than we know what it has signed for. An epoch of which it has signed for nothing gives way to a newer loss;
-never is one begun for which it has signed already."""
+"""Whether the peer has signed for lines that we do not have, in this epoch or a later one that we have lost, or was
+sent otherwise than we know what it has signed for. An epoch of which it has signed for nothing gives way to a newer
+loss; never is one begun for which it has signed already."""
 PUT_ASIDE = (
     """
     INSERT INTO exchange.feed_before (peer, epoch, size, number, frontier, ended_at)

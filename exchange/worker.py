@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import ssl
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +42,7 @@ LOOK_S = 0.5
 WAKE_S = 1.0
 """How long an exporter waits for something to be sealed; a day may have begun meanwhile."""
 STEPS_IN_A_ROW = 20
+CANCEL_AGAIN_S = 3.0
 THREADS = 32
 TURN = (0x6E63656E, 0x78)
 """The lock of the worker that is connected: "ncen" and x."""
@@ -204,9 +205,7 @@ class Work:
             for part in wanted.keys() - tasks.keys():
                 tasks[part] = asyncio.create_task(self._supervise(part, wanted[part]))
             await self._sleep(LOOK_S)
-        for task in tasks.values():
-            task.cancel()
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        await _ended(tasks.values())
         if self._turn is not None:
             self._turn.close()
 
@@ -259,6 +258,21 @@ class Work:
         """Sleep, but wake up when told to stop."""
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), seconds)
+
+
+async def _ended(parts: Collection[asyncio.Task[None]]) -> None:
+    """Cancel these and wait until they have ended.
+
+    A cancellation is lost where it meets a wait at the very moment at which that ends (`asyncio.wait_for` of Python
+    3.11): what still runs after a while, and what it has begun, is cancelled again.
+    """
+    left = set(parts)
+    for task in left:
+        task.cancel()
+    while left:
+        _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
+        for task in asyncio.all_tasks() - {asyncio.current_task()} if left else ():
+            task.cancel()
 
 
 def _kind(error: BaseException) -> str:

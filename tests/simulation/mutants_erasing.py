@@ -54,6 +54,7 @@ MUTANTS = (
             ),
         ),
         within=100,
+        first=100,
     ),
     Mutant(
         name="lines of the erased keep their keys",

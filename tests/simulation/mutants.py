@@ -24,6 +24,7 @@ from projections.slot import Slot
 from tests.simulation import (
     exchanging,
     mutants_cen,
+    mutants_epoch,
     mutants_erasing,
     mutants_keys,
     mutants_witness,
@@ -217,6 +218,7 @@ MUTANTS = (
     ),
     Mutant(name="receipts looked at by length alone", run=exchanging.run, changes=LENGTH_ONLY, within=200),
     *mutants_cen.MUTANTS,
+    *mutants_epoch.MUTANTS,
     *mutants_erasing.MUTANTS,
     *mutants_keys.MUTANTS,
     *mutants_witness.MUTANTS,

@@ -69,6 +69,8 @@ def test_only_the_right_statement_begins_an_epoch(two: Lost) -> None:
         "of a tree that is not empty": not_empty,
         "of another root": other_root,
         "no statement": "ncen/XA>XB/1\n",
+        "zeroes": "ncen/XA>XB/1\n0\n\0\0\n\n\u2014 XA AAAA\n",
+        "more than a statement": right + "x" * 5_000,
         "nothing": "",
     }
     for kind, told in wrong.items():

@@ -7,7 +7,7 @@ evidence.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -32,10 +32,12 @@ CHUNK = 200
 REACHED = """
     UPDATE exchange.inbox_feed SET number = %s, frontier = %s, checkpoint = %s,
         passed = (SELECT coalesce(max(l.serial), 0) FROM exchange.peer_loss l
-            WHERE l.origin = %s AND l.accepted_at IS NOT NULL)
+            WHERE l.origin = %s AND l.accepted_at < %s)
     WHERE origin = %s
 """
-"""A loss that was accepted, and after which the epoch went on, begins no other (`exchange.inbox_epoch`)."""
+"""A loss that was accepted, and long after which the epoch went on, begins no other (`exchange.inbox_epoch`)."""
+ON_ITS_WAY = timedelta(hours=1)
+"""So long after a loss was accepted, lines that were lost may still be on their way here."""
 HELD = "SELECT number FROM exchange.inbox WHERE origin = %s AND outcome = 'held' ORDER BY number DESC LIMIT %s"
 RESUME = "UPDATE exchange.inbox_feed SET stopped = NULL WHERE origin = %s AND stopped IS NOT NULL"
 _COLUMNS = "origin, number, leaf_hash, core, proof, record_id, version, outcome, reason, boxed_key, received_at"
@@ -74,12 +76,6 @@ class Inbox:
         with self._sessions.session() as connection:
             before, _, epoch = self._load(connection, is_locked=False)
             return epoch, before.size
-
-    def held(self) -> tuple[int, ...]:
-        """The newest lines that came as a bare hash, by their numbers."""
-        with self._sessions.session() as connection:
-            rows = connection.execute(HELD, [self._peer.node, MOST_HELD]).fetchall()
-        return tuple(number for (number,) in rows)
 
     def take(self, raws: Sequence[bytes], first: int, now: datetime) -> int:
         """Verify and record a batch that begins with number `first`; returns the number then reached.
@@ -124,9 +120,10 @@ class Inbox:
             copy.set_types(_TYPES)
             for line, outcome in zip(batch.lines, outcomes, strict=True):
                 copy.write_row(_row(self._peer.node, line, outcome, now))
+        passing = ledger_of(self._peer.node), now - ON_ITS_WAY
         connection.execute(
             REACHED,
-            [batch.head.size, batch.frontier.to_bytes(), batch.signed, ledger_of(self._peer.node), self._peer.node],
+            [batch.head.size, batch.frontier.to_bytes(), batch.signed, *passing, self._peer.node],
         )
         receipt = checkpoint.cosign(batch.signed, self._own.node, self._own.signing_key, now)
         connection.execute(
@@ -168,9 +165,16 @@ class Inbox:
             if row is None:
                 raise LookupError(f"{self._peer.node} is not a peer of this node.")
             confirmed = erasing.confirmations(connection, self._peer.node)
+            held = connection.execute(HELD, [self._peer.node, MOST_HELD]).fetchall()
         number, receipt, stopped, epoch, quarantined = row
         return Standing(
-            number=number, epoch=epoch, receipt=receipt, quarantined=quarantined, stopped=stopped, erased=confirmed
+            number=number,
+            epoch=epoch,
+            receipt=receipt,
+            quarantined=quarantined,
+            stopped=stopped,
+            held=tuple(line for (line,) in held),
+            erased=confirmed,
         )
 
     def stored(self, size: int, now: datetime, erased: Sequence[str] = ()) -> None:

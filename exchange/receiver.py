@@ -118,8 +118,7 @@ class Receiver:
         if now - self._asked_at >= ASK_AGAIN_S:
             self._asked_at = now
             epoch, number = await asyncio.to_thread(self._inbox.place)
-            held = await asyncio.to_thread(self._inbox.held)
-            told = Standing(epoch=epoch, number=number, wants_again=True, held=held)
+            told = Standing(epoch=epoch, number=number, wants_again=True)
             await client.publish(receipts_of(self._own.node), _json(told))
 
     # -- taking them in

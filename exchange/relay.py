@@ -76,8 +76,8 @@ ANEW = b"anew\n"
 class Standing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a receiver tells: up to which number it has the feed, its receipt, and what it could not accept.
 
-    `wants_again` asks for what follows `number` although it was delivered before, and `held` are the newest lines that
-    came as a bare hash; `erased` are its confirmations of whom it was asked to erase.
+    `wants_again` asks for what follows `number` although it was delivered before; `held` are the newest lines that came
+    as a bare hash; `erased` are its confirmations of whom it was asked to erase.
     """
 
     number: Annotated[int, Meta(ge=0, le=2**53 - 1)]
@@ -268,11 +268,11 @@ class Relay:
         if told.epoch != epoch:
             self._heard = (told.epoch, None)
             return ANEW + self._opening(epoch).encode() if told.epoch < epoch else STORED
+        if told.held:
+            with self._sessions.session() as connection:
+                connection.execute(PARTED, [self._peer.node, epoch, list(told.held)])
         if told.wants_again:
             self._check_again(told.number)
-            if told.held:
-                with self._sessions.session() as connection:
-                    connection.execute(PARTED, [self._peer.node, epoch, list(told.held)])
             self._heard, self._again = (epoch, told.number), told.number
         else:
             heard, standing = self._heard

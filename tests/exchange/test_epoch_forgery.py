@@ -98,6 +98,7 @@ def test_a_loss_after_which_the_epoch_went_on_begins_no_other(two: Lost) -> None
     two.xb.session.execute("UPDATE exchange.inbox_feed SET number = 0, frontier = '', checkpoint = NULL")
     two.acknowledge()
     two.accept()
+    two.xb.session.execute("UPDATE exchange.peer_loss SET accepted_at = accepted_at - interval '2 hours'")
     two.exchange()
     with two.box() as box:
         assert box.place() == (0, 1), "no loss has reached this feed, which goes on"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 
@@ -10,7 +11,7 @@ from domain.handling import PremiseReason
 from domain.premise import SuspendPremise
 from exchange import feed_epoch, inbox_epoch
 from exchange.audit import audit
-from exchange.relay import ANEW, STORED, Standing
+from exchange.relay import ANEW, STORED
 from exchange.status import status
 from ledger import loss
 from ledger.errors import NotFound
@@ -236,12 +237,14 @@ def test_a_line_whose_holding_back_was_lost_is_noticed(make_node: MakeNode, tmp_
     two.sign()
     assert two.outcomes() == [(1, "held", None)]
     two.lose(copy)
-    two.tell()
     two.xa.export(two.to_b)
+    with two.box() as box:
+        assert two.hand_in(msgspec.structs.replace(box.standing(), held=())) == STORED
     assert two.is_sent(), "the control: by its receipt alone nothing is to be seen"
     with two.box() as box:
-        asks = Standing(number=1, wants_again=True, held=box.held())
-    assert two.hand_in(asks) == STORED
+        told = box.standing()
+    assert told.held == (1,)
+    assert two.hand_in(told) == STORED
     assert not two.is_sent()
     assert feed_epoch.closed(two.xa.session) == ["XB"]
     two.xa.seal()

@@ -91,7 +91,7 @@ def take_receipt_first(self: Inbox, raws: Sequence[bytes], first: int, now: date
         with connection.transaction():
             connection.execute(
                 inbox.REACHED,
-                [batch.head.size, batch.frontier.to_bytes(), batch.signed, "ncen/XA", self._peer.node],
+                [batch.head.size, batch.frontier.to_bytes(), batch.signed, "ncen/XA", now, self._peer.node],
             )
             receipt = checkpoint.cosign(batch.signed, self._own.node, self._own.signing_key, now)
             connection.execute(

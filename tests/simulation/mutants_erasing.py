@@ -54,7 +54,6 @@ MUTANTS = (
             ),
         ),
         within=100,
-        first=100,
     ),
     Mutant(
         name="lines of the erased keep their keys",

@@ -26,7 +26,8 @@ FEEDS = """
 SELECT peer.node, peer.role, coalesce(feed.position, 0), coalesce(feed.number, 0),
        coalesce((SELECT max(size) FROM exchange.receipt WHERE receipt.peer = peer.node), 0),
        coalesce(inbox_feed.number, 0), inbox_feed.stopped IS NOT NULL, peer.state,
-       EXISTS (SELECT FROM exchange.receipt_before b WHERE b.peer = peer.node AND b.epoch > feed.epoch)
+       coalesce(feed.is_parted, false)
+       OR EXISTS (SELECT FROM exchange.receipt_before b WHERE b.peer = peer.node AND b.epoch > feed.epoch)
        OR coalesce((SELECT split_part(r.note, E'\n\n', 1) <> split_part(coalesce(o.checkpoint, '?'), E'\n\n', 1)
                     FROM exchange.receipt r
                     LEFT JOIN exchange.feed_out o ON o.peer = r.peer AND o.number = r.size

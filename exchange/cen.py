@@ -185,7 +185,7 @@ class Telling:
         """Fold an open event of a seizure and count it in its cells."""
         before = self.of(record_id)
         after, answer = telling.tell(before, event, self.count, new_export_id)
-        for cell in after.counted - before.counted:
+        for cell in sorted(after.counted - before.counted, key=repr):
             self._cells[cell] = self.count(cell) + 1
         self._told[record_id] = after
         return answer

@@ -21,13 +21,15 @@ from ledger.sessions import Session
 NEWEST_LOSS = "SELECT coalesce(max(serial), 0) FROM ledger.loss"
 REACHED = """
     SELECT NOT EXISTS (SELECT FROM exchange.receipt_before b WHERE b.peer = %s AND b.epoch >= %s)
-    AND (EXISTS (SELECT FROM exchange.receipt_before b WHERE b.peer = %s AND b.epoch > %s)
+    AND ((SELECT f.is_parted FROM exchange.feed f WHERE f.peer = %s)
+        OR EXISTS (SELECT FROM exchange.receipt_before b WHERE b.peer = %s AND b.epoch > %s)
         OR coalesce((SELECT split_part(r.note, E'\n\n', 1) <> split_part(coalesce(o.checkpoint, '?'), E'\n\n', 1)
             FROM exchange.receipt r LEFT JOIN exchange.feed_out o ON o.peer = r.peer AND o.number = r.size
             WHERE r.peer = %s ORDER BY r.size DESC LIMIT 1), %s > 0))
 """
-"""Whether the peer has signed for lines that we do not have, in this epoch or a later one that we have lost; an epoch
-of which it has signed for nothing gives way to a newer loss. Never an epoch for which it has signed already."""
+"""Whether the peer has signed for lines that we do not have, in this epoch or a later one that we have lost, or was
+sent otherwise than we know what it has signed for. An epoch of which it has signed for nothing gives way to a newer
+loss; never is one begun for which it has signed already."""
 PUT_ASIDE = (
     """
     INSERT INTO exchange.feed_before (peer, epoch, size, number, frontier, ended_at)
@@ -62,7 +64,7 @@ def begin(connection: Session, peer: str, now: datetime) -> Feed | None:
     feed = outbox.load(connection, peer)
     if feed.epoch >= loss:
         return None
-    reached = connection.execute(REACHED, [peer, loss, peer, feed.epoch, peer, feed.epoch]).fetchone()
+    reached = connection.execute(REACHED, [peer, loss, peer, peer, feed.epoch, peer, feed.epoch]).fetchone()
     if reached != (True,):
         return None
     _put_aside(connection, feed, now)
@@ -78,6 +80,7 @@ def _put_aside(connection: Session, feed: Feed, now: datetime) -> None:
     connection.execute(receipts.encode(), [feed.epoch, feed.peer])
     connection.execute("DELETE FROM exchange.feed_out WHERE peer = %s", [feed.peer])
     connection.execute("DELETE FROM exchange.receipt WHERE peer = %s", [feed.peer])
+    connection.execute("UPDATE exchange.feed SET is_parted = false WHERE peer = %s", [feed.peer])
 
 
 def decide_everything_again(connection: Session, feed: Feed) -> None:
@@ -105,7 +108,7 @@ def may_hold(connection: Session, peer: str, record_id: UUID) -> bool:
 
 
 CLOSED = """
-    SELECT f.peer FROM exchange.feed f WHERE EXISTS
+    SELECT f.peer FROM exchange.feed f WHERE f.is_parted OR EXISTS
         (SELECT FROM exchange.receipt_before b WHERE b.peer = f.peer AND b.epoch > f.epoch)
     OR (SELECT split_part(r.note, E'\n\n', 1) <> split_part(coalesce(o.checkpoint, '?'), E'\n\n', 1)
         FROM exchange.receipt r LEFT JOIN exchange.feed_out o ON o.peer = r.peer AND o.number = r.size

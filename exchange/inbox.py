@@ -7,7 +7,7 @@ evidence.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from exchange.envelope import Core, NoticeCore, decode_core
 from exchange.outbox import split_proof
 from exchange.peers import Identity, Peer
 from exchange.recording import QUARANTINED, Outcome, Recorder
-from exchange.relay import Standing
+from exchange.relay import MOST_HELD, Standing
 from exchange.release import ERASING
 from exchange.verifying import Mismatch, Source, Verified, VerifiedLine, verify
 from ledger.checkpoint import ledger_of
@@ -32,10 +32,13 @@ CHUNK = 200
 REACHED = """
     UPDATE exchange.inbox_feed SET number = %s, frontier = %s, checkpoint = %s,
         passed = (SELECT coalesce(max(l.serial), 0) FROM exchange.peer_loss l
-            WHERE l.origin = %s AND l.accepted_at IS NOT NULL)
+            WHERE l.origin = %s AND l.accepted_at < %s)
     WHERE origin = %s
 """
-"""A loss that was accepted, and after which the epoch went on, begins no other (`exchange.inbox_epoch`)."""
+"""A loss that was accepted, and long after which the epoch went on, begins no other (`exchange.inbox_epoch`)."""
+ON_ITS_WAY = timedelta(hours=1)
+"""So long after a loss was accepted, lines that were lost may still be on their way here."""
+HELD = "SELECT number FROM exchange.inbox WHERE origin = %s AND outcome = 'held' ORDER BY number DESC LIMIT %s"
 RESUME = "UPDATE exchange.inbox_feed SET stopped = NULL WHERE origin = %s AND stopped IS NOT NULL"
 _COLUMNS = "origin, number, leaf_hash, core, proof, record_id, version, outcome, reason, boxed_key, received_at"
 _TYPES = ["text", "int8", "bytea", "bytea", "bytea", "uuid", "int4", "text", "text", "bytea", "timestamptz"]
@@ -120,9 +123,10 @@ class Inbox:
             copy.set_types(_TYPES)
             for line, outcome in zip(batch.lines, outcomes, strict=True):
                 copy.write_row(_row(self._peer.node, line, outcome, now))
+        passing = ledger_of(self._peer.node), now - ON_ITS_WAY
         connection.execute(
             REACHED,
-            [batch.head.size, batch.frontier.to_bytes(), batch.signed, ledger_of(self._peer.node), self._peer.node],
+            [batch.head.size, batch.frontier.to_bytes(), batch.signed, *passing, self._peer.node],
         )
         receipt = checkpoint.cosign(batch.signed, self._own.node, self._own.signing_key, now)
         connection.execute(
@@ -166,11 +170,18 @@ class Inbox:
             confirmed = renewing.confirmations(
                 connection, self._own, self._peer.node, erasing.confirmations(connection, self._peer.node)
             )
+            held = connection.execute(HELD, [self._peer.node, MOST_HELD]).fetchall()
             number, receipt, stopped, epoch, quarantined = row
             if receipt is not None:
                 receipt = renewing.receipt(connection, self._own, self._peer.node, number, receipt)
         return Standing(
-            number=number, epoch=epoch, receipt=receipt, quarantined=quarantined, stopped=stopped, erased=confirmed
+            number=number,
+            epoch=epoch,
+            receipt=receipt,
+            quarantined=quarantined,
+            stopped=stopped,
+            held=tuple(line for (line,) in held),
+            erased=confirmed,
         )
 
     def met(self) -> None:

@@ -1,9 +1,9 @@
 """A peer's feed that begins anew, as its receiver sees it: only after a loss that our administrator has accepted.
 
 The peer says so by the signed checkpoint of an empty tree, whose name holds the serial of its loss. It is believed when
-that loss was accepted, when it is newer than the epoch there is, and when nothing was taken in that epoch since the
-acceptance: so none is begun twice, and what was signed for is never rewritten. What came before is put aside in tables
-that take no change, and what was recorded stays recorded. It is one transaction.
+that loss was accepted, when it is newer than the epoch there is, and when nothing was taken in that epoch an hour or
+more after the acceptance: so none is begun twice, and what was signed for is never rewritten. What came before is put
+aside in tables that take no change, and what was recorded stays recorded. It is one transaction.
 """
 
 from datetime import datetime

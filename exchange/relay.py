@@ -37,6 +37,7 @@ IDLE_S = 0.3
 BLOCKED_S = 0.1
 MOST_RECEIPT_BYTES = 16_384
 TRIM_LINES = 2_000
+MOST_HELD = 200
 MOST_IN_STREAM = 50_000
 """Lines in the stream that the peer has not signed for; what is beyond waits in PostgreSQL."""
 SESSIONS = 2
@@ -52,7 +53,7 @@ The same words, whichever of our keys has signed them: a receipt may have been o
 
 PLAN = """
     SELECT f.number, f.generation, f.recheck IS NULL, f.premises, f.epoch,
-        EXISTS (SELECT FROM exchange.receipt_before b WHERE b.peer = f.peer AND b.epoch > f.epoch)
+        f.is_parted OR EXISTS (SELECT FROM exchange.receipt_before b WHERE b.peer = f.peer AND b.epoch > f.epoch)
     FROM exchange.feed f WHERE f.peer = %s
 """
 MESSAGES = """
@@ -60,6 +61,11 @@ MESSAGES = """
     FROM exchange.feed_out o JOIN exchange.feed f ON f.peer = o.peer
     WHERE o.peer = %s AND o.number > %s ORDER BY o.number LIMIT %s
 """
+PARTED = """
+    UPDATE exchange.feed f SET is_parted = true WHERE f.peer = %s AND f.epoch = %s AND EXISTS
+        (SELECT FROM exchange.feed_out o WHERE o.peer = f.peer AND o.number = ANY(%s) AND o.held IS NULL)
+"""
+"""The peer was sent a line as a bare hash that we believe to have sent whole: that we held it back was lost."""
 _CHECK_AGAIN = """
     UPDATE exchange.feed f SET recheck = %s
     WHERE f.peer = %s AND coalesce(f.recheck > %s, true)
@@ -77,8 +83,8 @@ ANEW = b"anew\n"
 class Standing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a receiver tells: up to which number it has the feed, its receipt, and what it could not accept.
 
-    `wants_again` asks for what follows `number` although it was delivered before; `erased` are its confirmations of
-    whom it was asked to erase.
+    `wants_again` asks for what follows `number` although it was delivered before; `held` are the newest lines that came
+    as a bare hash; `erased` are its confirmations of whom it was asked to erase.
     """
 
     number: Annotated[int, Meta(ge=0, le=2**53 - 1)]
@@ -87,6 +93,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     quarantined: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
     stopped: Line | None = None
     wants_again: bool = False
+    held: Annotated[tuple[Annotated[int, Meta(ge=1, le=2**53 - 1)], ...], Meta(max_length=MOST_HELD)] = ()
     erased: Annotated[tuple[Annotated[str, Meta(max_length=1_024)], ...], Meta(max_length=erasing.MOST_CONFIRMED)] = ()
 
 
@@ -270,6 +277,9 @@ class Relay:
         if told.epoch != epoch:
             self._heard = (told.epoch, None)
             return ANEW + self._opening(epoch).encode() if told.epoch < epoch else STORED
+        if told.held:
+            with self._sessions.session() as connection:
+                connection.execute(PARTED, [self._peer.node, epoch, list(told.held)])
         if told.wants_again:
             self._check_again(told.number)
             self._heard, self._again = (epoch, told.number), told.number

@@ -57,6 +57,7 @@ CREATE TABLE IF NOT EXISTS exchange.feed (
   generation int NOT NULL DEFAULT 0
 );
 ALTER TABLE exchange.feed ADD COLUMN IF NOT EXISTS epoch int NOT NULL DEFAULT 0;
+ALTER TABLE exchange.feed ADD COLUMN IF NOT EXISTS is_parted boolean NOT NULL DEFAULT false;
 CREATE TABLE IF NOT EXISTS exchange.matter (
   peer text NOT NULL,
   record_id uuid NOT NULL,
@@ -169,6 +170,7 @@ CREATE TABLE IF NOT EXISTS exchange.inbox (
   PRIMARY KEY (origin, number)
 );
 CREATE INDEX IF NOT EXISTS inbox_quarantine ON exchange.inbox (origin, number) WHERE outcome = 'quarantined';
+CREATE INDEX IF NOT EXISTS inbox_held ON exchange.inbox (origin, number) WHERE outcome = 'held';
 CREATE INDEX IF NOT EXISTS inbox_record ON exchange.inbox (record_id, version);
 CREATE TABLE IF NOT EXISTS exchange.inbox_checkpoint (
   origin text NOT NULL,

@@ -93,4 +93,5 @@ def _kept(notice: Notice, told: Notice | None) -> Kept | None:
 
 def is_small_cell(known: Told, count: Count, counted: frozenset[Cell]) -> bool:
     """Whether a cell of the seizure holds too few; `counted` are the cells in which it is counted already."""
-    return any(count(cell) + (cell not in counted) < SMALLEST_CELL for cell in known.facts.cells)
+    cells = sorted(known.facts.cells, key=repr)  # a set has another order in each process, and it is asked until one is
+    return any(count(cell) + (cell not in counted) < SMALLEST_CELL for cell in cells)

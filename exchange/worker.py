@@ -9,11 +9,12 @@ import asyncio
 import contextlib
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import psycopg
 import structlog
@@ -32,6 +33,8 @@ from ledger.keyring import Keyring
 from ledger.ledger import Ledger, Reader
 from ledger.sessions import Session, connect
 from ledger.vault import Vault
+
+T = TypeVar("T")
 
 SHORTEST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
@@ -236,6 +239,7 @@ class Work:
         """Keep a relay and a receiver for each peer, until told to stop."""
         loop = asyncio.get_running_loop()
         loop.set_default_executor(threads)
+        loop.set_task_factory(remembering)
         threads.submit(lambda: self._stop.wait() and loop.call_soon_threadsafe(self._stopped.set))
         tasks: dict[Part, asyncio.Task[None]] = {}
         while not self._stop.is_set():
@@ -309,15 +313,43 @@ class Work:
 
 
 async def ended(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """End tasks. Python's `wait_for` (before 3.12) may swallow a cancellation, so that it is said until it is heard."""
+    """End tasks, and what they have begun.
+
+    A cancellation is lost where it meets a wait at the very moment at which that ends (`asyncio.wait_for` before Python
+    3.12), also in a task of a group: what still runs after a while is cancelled again.
+    """
     pending = set(tasks)
+    for task in pending:
+        task.cancel()
     while pending:
-        for task in pending:
-            task.cancel()
         done, pending = await asyncio.wait(pending, timeout=HEARD_WITHIN_S)
         for task in done:
             if not task.cancelled():
                 task.exception()  # whatever it was, it is told already
+        for task in asyncio.all_tasks() if pending else ():
+            if pending & _line_of(task):
+                task.cancel()
+
+
+_begun_by: "weakref.WeakKeyDictionary[asyncio.Future[Any], asyncio.Task[Any] | None]" = weakref.WeakKeyDictionary()
+
+
+def remembering(
+    loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T] | Generator[Any, None, T], /, **told: Any
+) -> "asyncio.Future[T]":
+    """Make the tasks of a loop (its task factory), and remember which task has begun each."""
+    task = asyncio.Task(work, loop=loop, **told)
+    _begun_by[task] = asyncio.current_task(loop)
+    return task
+
+
+def _line_of(task: "asyncio.Task[Any]") -> "set[asyncio.Task[Any]]":
+    """A task, who has begun it, and so on."""
+    line = {task}
+    while (above := _begun_by.get(task)) is not None:
+        line.add(above)
+        task = above
+    return line
 
 
 def _kind(error: BaseException) -> str:

@@ -129,7 +129,9 @@ class Twins:
         while exporter.step(datetime.now(UTC)):
             pass
         query = f"SELECT {LINE} FROM exchange.feed_out WHERE peer = %s AND number > %s ORDER BY number"
-        return [_message(self.twins[0].own, peer, *row) for row in twin.session.execute(query.encode(), [peer, heard])]
+        return [
+            _message(self.twins[0].own, peer, 0, *row) for row in twin.session.execute(query.encode(), [peer, heard])
+        ]
 
 
 @contextmanager

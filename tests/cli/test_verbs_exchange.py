@@ -11,14 +11,18 @@ import pytest
 
 from cli.output import ExitCode
 from cli.postgres import EmbeddedPostgres
+from domain.attribution import Role
 from domain.codes import Reason
+from domain.loss import LossAcknowledged, LossCause, record_id_of
 from domain.seizure import CorrectGoods
 from exchange import accounts, peers, renewing, witness
+from ledger import loss
 from ledger.card_keys import Kind, Why
 from ledger.prover import Prover
 from tests.cli.node import Inside, Ncen
 from tests.conftest import fresh_database
 from tests.exchange.nodes import INSTRUMENT, LAWYER, SECRET, Node, goods, now, premise, seizure
+from tests.exchange.restored import Lost
 from tests.exchange.test_two_nodes import carry, meet
 from tests.ledger.test_checkpoints import cut_off
 
@@ -158,7 +162,7 @@ def test_a_loss_is_acknowledged_told_and_accepted(nodes: Nodes) -> None:
     assert found.returncode == ExitCode.NOT_VERIFIED
     assert "ncen loss acknowledge" in found.stdout
 
-    said = one.tells("loss", "acknowledge", "--reason", "The disk failed.", user="a.one")
+    said = one.tells("loss", "acknowledge", "--reason", "The disk failed.", "--cause", "media-failure", user="a.one")
     assert [(loss["kept"]["size"], loss["lost"]["size"], loss["by"]) for loss in said["losses"]] == [(2, size, "a.one")]
     Prover.open(xa.keys, node="XA", folder=folder).look(xa.session)
     assert one.run("verify").returncode == ExitCode.DONE
@@ -172,6 +176,59 @@ def test_a_loss_is_acknowledged_told_and_accepted(nodes: Nodes) -> None:
     assert "`ncen peer accept-loss XA`" in other.run("status").stdout
     accepted = other.tells("peer", "accept-loss", "XA")
     assert (accepted["kept"], accepted["lost"]) == (2, size)
+
+    xa.seal()
+    [told] = xa.reader.record(record_id_of("XA", 1))
+    assert told.event == LossAcknowledged(statement=1, kept=2, lost=size, cause=LossCause.MEDIA_FAILURE)
+    assert told.by is not None
+    assert (told.by.actor, told.by.role) == ("a.one", Role.ADMINISTRATOR)
+    assert "were lost" in one.does("history", str(told.record_id))
+    assert "Nothing was lost" in one.run("loss", "acknowledge", "--reason", "x", user="a.one").stderr
+
+
+def test_a_loss_that_was_stated_and_not_put_on_record_is_when_it_is_said_again(nodes: Nodes) -> None:
+    xa, one = nodes["XA"]
+    folder = Path(one.environment(None)["NCEN_HOME"]) / "checkpoints"
+    for _ in range(2):
+        xa.do(seizure())
+        xa.seal()
+        Prover.open(xa.keys, node="XA", folder=folder).look(xa.session)
+    for table in ("entry", "sealed", "subtree", "checkpoint"):
+        xa.session.execute(f"ALTER TABLE ledger.{table} DISABLE TRIGGER insert_only".encode())
+    cut_off(xa.session, 2)
+    prover = Prover.open(xa.keys, node="XA", folder=folder)
+    loss.acknowledge(xa.session, prover, xa.keys, reason="The disk failed.", by="a.one")  # and was interrupted
+    assert xa.ledger.entries(record_id_of("XA", 1)) == []
+    one.does("loss", "acknowledge", "--reason", "The disk failed.", user="a.one")
+    assert len(xa.ledger.entries(record_id_of("XA", 1))) == 1
+
+
+def test_a_feed_that_begins_anew_is_told_by_the_verbs(nodes: Nodes) -> None:
+    (_, one), (_, other) = nodes["XA"], nodes["XB"]
+    two = Lost(lambda code: nodes[code][0], Path(one.environment(None)["NCEN_HOME"]) / "checkpoints")
+    two.tell()
+    assert "is closed" in one.run("status").stdout
+    one.does("loss", "acknowledge", "--reason", "The disk failed.", user="a.one")
+    two.xa.export(two.to_b)
+    two.tell()
+    assert "has begun anew after a loss" in one.run("status").stdout
+    assert "is not accepted" in other.does("feed", "status")
+    two.state()
+    other.does("peer", "accept-loss", "XA")
+    two.tell()
+    two.tell()
+    two.exchange()
+    assert "begun anew after loss 1" in one.does("feed", "status")
+    assert "3 of them signed for; the rest was lost" in one.does("feed", "status")
+    assert "before that, until" in other.does("feed", "status")
+    audited = one.tells("feed", "audit", "--peer", "xb")
+    assert [(ended["epoch"], ended["lines"], ended["receipted"]) for ended in audited["ended"]] == [(0, 1, 3)]
+    told = other.tells("feed", "lost", "--peer", "XA")
+    assert (told["count"], {entry["record_id"] for entry in told["entries"]}) == (2, {str(two.kept), str(two.lost)})
+    assert str(two.lost) in other.does("feed", "lost", "--peer", "XA")
+    assert "nothing" in one.does("feed", "lost", "--peer", "XB")
+    assert one.run("feed", "lost", "--peer", "XC").returncode == ExitCode.NOT_FOUND
+    two.close()
 
 
 def test_a_peer_is_suspended_resumed_and_removed(nodes: Nodes) -> None:

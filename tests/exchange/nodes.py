@@ -78,12 +78,14 @@ class Node:
             pass
 
     def messages(self, peer: Peer, after: int = 0) -> list[bytes]:
+        feed = self.session.execute("SELECT epoch FROM exchange.feed WHERE peer = %s", [peer.node]).fetchone()
+        epoch = feed[0] if feed is not None else 0
         rows = self.session.execute(
             "SELECT number, core, boxed_key, leaf_hash, proof, checkpoint, held FROM exchange.feed_out "
             "WHERE peer = %s AND number > %s ORDER BY number",
             [peer.node, after],
         ).fetchall()
-        return [_message(self.own, peer.node, *row) for row in rows]
+        return [_message(self.own, peer.node, epoch, *row) for row in rows]
 
     def batches(self, peer: Peer, after: int = 0) -> list[tuple[int, list[bytes]]]:
         """Batches of a feed as the receiver gets them: first number and lines."""

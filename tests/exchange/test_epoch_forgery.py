@@ -69,6 +69,8 @@ def test_only_the_right_statement_begins_an_epoch(two: Lost) -> None:
         "of a tree that is not empty": not_empty,
         "of another root": other_root,
         "no statement": "ncen/XA>XB/1\n",
+        "zeroes": "ncen/XA>XB/1\n0\n\0\0\n\n\u2014 XA AAAA\n",
+        "more than a statement": right + "x" * 5_000,
         "nothing": "",
     }
     for kind, told in wrong.items():
@@ -96,6 +98,7 @@ def test_a_loss_after_which_the_epoch_went_on_begins_no_other(two: Lost) -> None
     two.xb.session.execute("UPDATE exchange.inbox_feed SET number = 0, frontier = '', checkpoint = NULL")
     two.acknowledge()
     two.accept()
+    two.xb.session.execute("UPDATE exchange.peer_loss SET accepted_at = accepted_at - interval '2 hours'")
     two.exchange()
     with two.box() as box:
         assert box.place() == (0, 1), "no loss has reached this feed, which goes on"

@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 
+from domain.handling import PremiseReason
+from domain.premise import SuspendPremise
 from exchange import feed_epoch, inbox_epoch
 from exchange.audit import audit
 from exchange.relay import ANEW, STORED
@@ -13,7 +16,7 @@ from exchange.status import status
 from ledger import loss
 from ledger.errors import NotFound
 from tests.exchange.conftest import MakeNode
-from tests.exchange.nodes import seizure
+from tests.exchange.nodes import LAWYER, seizure
 from tests.exchange.restored import Lost, Two, copy_of, put_back
 from tests.exchange.test_two_nodes import carry
 
@@ -219,4 +222,39 @@ def test_what_was_sent_after_the_newest_checkpoint_and_lost_is_acknowledged_too(
     assert two.exchange() == STORED
     assert len(two.outcomes()) == 2
     assert (two.versions(kept), two.versions(gone)) == ([(1, 2)], [(1, 3)])
+    two.close()
+
+
+def test_a_line_whose_holding_back_was_lost_is_noticed(make_node: MakeNode, tmp_path: Path) -> None:
+    """Root and receipt are the same, whether a line went whole or as a bare hash."""
+    two = Two(make_node, tmp_path / "checkpoints")
+    [(law,)] = two.xa.session.execute("SELECT record_id FROM ledger.entry WHERE name = 'premise.registered'").fetchall()
+    made = two.xa.do(seizure()).record_id
+    two.xa.export(two.to_b)
+    copy = copy_of(two.xa)
+    two.xa.do(SuspendPremise(reason=PremiseReason.REVIEW), LAWYER, law)
+    two.exchange()
+    two.sign()
+    assert two.outcomes() == [(1, "held", None)]
+    two.lose(copy)
+    two.xa.export(two.to_b)
+    with two.box() as box:
+        assert two.hand_in(msgspec.structs.replace(box.standing(), held=())) == STORED
+    assert two.is_sent(), "the control: by its receipt alone nothing is to be seen"
+    with two.box() as box:
+        told = box.standing()
+    assert told.held == (1,)
+    assert two.hand_in(told) == STORED
+    assert not two.is_sent()
+    assert feed_epoch.closed(two.xa.session) == ["XB"]
+    two.xa.seal()
+    two.acknowledge()
+    two.xa.export(two.to_b)
+    two.tell()
+    two.accept()
+    two.tell()
+    two.tell()
+    two.exchange()
+    assert two.outcomes() == [(1, "recorded", None)]
+    assert two.versions(made) == [(1, 1)]
     two.close()

@@ -311,6 +311,12 @@ def _executed(node: Node, command: SuspendPremise | ResumePremise) -> None:
     node.desk.execute(node.premise_id, command, LAWYER)
 
 
+class Losing(Simulation):
+    """A life in which XA always loses something, states it, and XB accepts."""
+
+    GOES_ON = 1.0
+
+
 def run(seed: int, mutant: Sequence[Exchanged] = (), *, is_synchronous: bool = True) -> str:
     """Run a seed; returns the hash of its trace.
 
@@ -318,10 +324,23 @@ def run(seed: int, mutant: Sequence[Exchanged] = (), *, is_synchronous: bool = T
         Broken: a promise was not kept.
     """
     world = World(seed)
-    simulation = Simulation(world, is_synchronous=is_synchronous)
+    return _lived(Simulation(world, is_synchronous=is_synchronous), mutant, likelihood=0.3)
+
+
+def lose(seed: int, mutant: Sequence[Exchanged] = ()) -> str:
+    """Run a seed in which XA is restored; returns the hash of its trace.
+
+    Raises:
+        Broken: a promise was not kept.
+    """
+    return _lived(Losing(World(seed)), mutant, likelihood=1.0)
+
+
+def _lived(simulation: Simulation, mutant: Sequence[Exchanged], *, likelihood: float) -> str:
+    world = simulation.world
     with installed(world, *seams(world, simulation.stream), *mutant):
         simulation.begin()
-        is_to_be_restored = world.chance(0.3)
+        is_to_be_restored = world.chance(likelihood)
         for _ in range(1 + world.below(FAULTS)):
             world.run(30 + world.below(170))
             if simulation.backup is None:
@@ -329,6 +348,8 @@ def run(seed: int, mutant: Sequence[Exchanged] = (), *, is_synchronous: bool = T
             simulation.disaster()
         if is_to_be_restored:
             world.run(30 + world.below(170))
+            if likelihood == 1.0:
+                world.run(world.below(1_500))
             simulation.restore()
         simulation.calm()
         if not world.run(MOST_TURNS, simulation.is_quiet):

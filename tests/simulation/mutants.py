@@ -24,6 +24,7 @@ from projections.slot import Slot
 from tests.simulation import (
     exchanging,
     mutants_cen,
+    mutants_epoch,
     mutants_erasing,
     mutants_keys,
     mutants_prover,
@@ -92,7 +93,7 @@ def take_receipt_first(self: Inbox, raws: Sequence[bytes], first: int, now: date
         with connection.transaction():
             connection.execute(
                 inbox.REACHED,
-                [batch.head.size, batch.frontier.to_bytes(), batch.signed, "ncen/XA", self._peer.node],
+                [batch.head.size, batch.frontier.to_bytes(), batch.signed, "ncen/XA", now, self._peer.node],
             )
             receipt = checkpoint.cosign(batch.signed, self._own.node, self._own.signing_key, now)
             connection.execute(
@@ -203,6 +204,7 @@ MUTANTS = (
         run=exchanging.run,
         changes=NO_GAP_CHECK + NO_ROOT_AT_INBOX + NO_NUMBER,
         within=50,
+        first=60,
     ),
     Mutant(
         name="no dedup, and no root",
@@ -218,6 +220,7 @@ MUTANTS = (
     ),
     Mutant(name="receipts looked at by length alone", run=exchanging.run, changes=LENGTH_ONLY, within=200),
     *mutants_cen.MUTANTS,
+    *mutants_epoch.MUTANTS,
     *mutants_erasing.MUTANTS,
     *mutants_keys.MUTANTS,
     *mutants_prover.MUTANTS,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from exchange import feed_epoch, inbox, inbox_epoch
+from exchange import feed_epoch, inbox, inbox_epoch, relay
 from tests.simulation.disk import Row, Transaction
 from tests.simulation.session import Answer, Session, statement
 from tests.simulation.tables_exchange import of_peer, some
@@ -30,7 +30,9 @@ def newest_loss(_: Session, transaction: Transaction, __: Sequence[Any]) -> Answ
 @statement(feed_epoch.REACHED)
 def reached(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
     """Whether the peer has signed for lines that are not here."""
-    peer, loss, _same, epoch, *_more = parameters
+    peer, loss, _same, _again, epoch, *_more = parameters
+    feed = transaction.get("feed", peer)
+    assert feed is not None
     signed = {key[1] for key, _ in _all_of(transaction, "receipt_before", peer)}
     newest = max((key[1] for key, _ in _all_of(transaction, "receipt", peer)), default=None)
     is_lost = epoch > 0
@@ -39,8 +41,36 @@ def reached(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> 
         assert receipt is not None
         head = str((line and line["checkpoint"]) or "?").partition("\n\n")[0]
         is_lost = receipt["note"].partition("\n\n")[0] != head
-    is_due = all(one < loss for one in signed) and (any(one > epoch for one in signed) or is_lost)
+    is_lost = is_lost or feed["is_parted"] or any(one > epoch for one in signed)
+    is_due = all(one < loss for one in signed) and is_lost
     return [(is_due,)], 1
+
+
+@statement("UPDATE exchange.feed SET is_parted = false WHERE peer = %s")
+def not_parted(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
+    """The feed and what its peer has are the same again."""
+    return [], int(transaction.update("feed", tuple(parameters), is_parted=False))
+
+
+@statement(relay.PARTED)
+def parted_from(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
+    """Whether a peer has as a bare hash what was not held back here."""
+    peer, epoch, numbers = parameters
+    transaction.lock("feed", peer)
+    row = transaction.get("feed", peer)
+    assert row is not None
+    lines = [transaction.get("feed_out", peer, number) for number in numbers]
+    if row["epoch"] != epoch or not any(line is not None and line["held"] is None for line in lines):
+        return [], 0
+    return [], int(transaction.update("feed", (peer,), is_parted=True))
+
+
+@statement(inbox.HELD)
+def held(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
+    """The newest lines that came as a bare hash."""
+    origin, most = parameters
+    rows = [row["number"] for row in of_peer(transaction, "inbox", origin) if row["outcome"] == "held"]
+    return [(number,) for number in sorted(rows, reverse=True)[:most]], len(rows)
 
 
 HEAD, LINES, RECEIPTS = feed_epoch.PUT_ASIDE

@@ -16,7 +16,7 @@ DECIDED = tuple(decisions.COLUMNS.split(", "))
 
 def new_tables(peer: str) -> list[tuple[str, dict[Key, Row]]]:
     """The exchange's tables, with one peer."""
-    feed = dict(zip(FEED, (0, 0, b"", None, None, b"", 0, 0), strict=True))
+    feed = dict(zip(FEED, (0, 0, b"", None, None, b"", 0, 0), strict=True)) | {"is_parted": False}
     taken = {"number": 0, "frontier": b"", "checkpoint": None, "premises": b"", "judged": None, "stopped": None}
     taken |= {"epoch": 0, "passed": 0}
     names = [
@@ -276,7 +276,7 @@ def plan(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Ans
     """How a feed stands, for its relay."""
     row = transaction.get("feed", *parameters)
     assert row is not None
-    is_beyond = any(
+    is_beyond = row["is_parted"] or any(
         key[0] == parameters[0] and key[1] > row["epoch"]
         for key, kept in transaction.rows("receipt_before").items()
         if kept

@@ -35,9 +35,8 @@ def copy_taken(transaction: Transaction, rows: Rows) -> None:
 @statement(inbox.REACHED)
 def inbox_reached(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
     """How far it has got now."""
-    number, frontier, checkpoint, ledger, origin = parameters
-    passed = max((key[1] for key, row in transaction.rows("peer_loss").items() if row and key[0] == ledger), default=0)
-    moved = {"number": number, "frontier": frontier, "checkpoint": checkpoint, "passed": passed}
+    number, frontier, checkpoint, _ledger, _before, origin = parameters  # no hour passes here after an acceptance
+    moved = {"number": number, "frontier": frontier, "checkpoint": checkpoint}
     return [], int(transaction.update("inbox_feed", (origin,), **moved))
 
 

@@ -27,6 +27,8 @@ class GateTables:
         """Ask in this role, by this ticket."""
         self.handling: str | None = SIGHTS[role].handling
         self._given = ticket.given if ticket else []
+        self.clear: set[UUID] = set()
+        """Persons and businesses of whom more than a pseudonym was told."""
 
     def hold(self, cursor: Cursor, names: Sequence[str]) -> tuple[int, int]:
         """Have the gate lock the tables, and tell how far they have come."""
@@ -55,7 +57,9 @@ class GateTables:
         rows = _rows(
             cursor, "SELECT * FROM gate.described(%s, %s, %s, %s, %s, %s)", [*self._given, kind, list(record_ids)]
         )
-        return {UUID(row["record_id"]): row for (row,) in rows}
+        told = {UUID(row["record_id"]): row for (row,) in rows}
+        self.clear.update(record for record, row in told.items() if "masked" not in row)
+        return told
 
     def merged(self, cursor: Cursor, kind: str, record_ids: Sequence[UUID]) -> list[tuple[UUID, list[UUID]]]:
         """As `Tables` says, where the caller sees both."""

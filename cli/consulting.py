@@ -1,7 +1,8 @@
 """How personal data are consulted at a closed node: for a purpose, on grounds, by a ticket that is committed first.
 
 On an open node nothing of this is asked. A consultation that the predicate of need-to-know denies finds nothing, in the
-very words of what is not there; `--break-glass` opens it for a justification, and goes to the review queue.
+very words of what is not there; `--break-glass` opens it for a justification, and goes to the review queue. Whoever is
+masked sees pseudonyms, and may give one wherever an id is asked for; `--unmask` shows who it is, and is reviewed too.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,11 +20,13 @@ from cli.signing import signing
 from domain import forms
 from domain.attribution import LegalBasis, Purpose, Role
 from domain.consultation import Justification, Reference
+from domain.pseudonym import Pseudonym, pseudonym_in
 
 if TYPE_CHECKING:
-    from access.gate import Asked
+    from access.gate import Asked, Ticket
     from cli.settings import Settings
     from domain.entry import Entry
+    from ledger.sessions import Session
     from projections.search import Found
     from projections.statistics import Statistics
 
@@ -49,6 +52,8 @@ class Consulting:
     """The number of the case, order or request that it rests on."""
     break_glass: bool = False
     """See what you may not see otherwise: needs --because, and is reviewed."""
+    unmask: bool = False
+    """See who stands behind pseudonyms: needs --because, and is reviewed."""
 
     def asked(self, settings: "Settings") -> "Asked":
         """What is asked of the gate.
@@ -61,6 +66,8 @@ class Consulting:
 
         if self.break_glass and self.because is None:
             raise Misused("To break the glass, say why: --because threat-to-life, and --reference where there is one.")
+        if self.unmask and self.because is None:
+            raise Misused("To unmask, say why: --because own-case, and --reference where there is one.")
         told = {
             "legal_basis": self.legal_basis or settings.legal_basis or f"{settings.node[:2]}:CUSTOMS-ACT",
             "reference": self.reference,
@@ -80,6 +87,7 @@ class Consulting:
             justification=self.because,
             reference=checked.reference,
             breaks=self.break_glass,
+            unmasks=self.unmask,
         )
 
 
@@ -91,6 +99,30 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 CONSULTING = Consulting()
+
+
+def id_of(record_id: UUID, consulting: Consulting) -> UUID:
+    """The id of the record that is meant: the same, or whose pseudonym it is among those whom the caller sees.
+
+    A pseudonym of nobody stays what it is, and is the id of no record. Looking for whose it is leaves a line.
+
+    Raises:
+        NotAllowed: the caller may not ask.
+    """
+    if signing.caller is None or not isinstance(record_id, Pseudonym):
+        return record_id
+    from access import gate
+    from access.masking import subject_of
+    from cli.settings import load
+    from ledger.keyring import Keyring
+
+    settings = load()
+    asked = msgspec.structs.replace(consulting.asked(settings), breaks=False, unmasks=False)  # nothing is opened yet
+    with gate.reader(reader_url(settings)) as session, gate.evenly():
+        ticket = gate.ask(session, _secret(), asked, [], gate.words_of(pseudonym=record_id))
+        found = subject_of(record_id, gate.subjects(session, ticket), Keyring.open(settings.keys))
+        gate.shown(session, ticket, [] if found is None else [found])
+    return found or record_id
 
 
 def opened_entries(record_id: UUID, consulting: Consulting, until: int | datetime | None = None) -> "list[Entry]":
@@ -155,16 +187,37 @@ def search_for(settings: "Settings", consulting: Consulting, told: dict[str, Any
         NotAllowed: the caller may not ask.
     """
     from access import gate
+    from access.masking import masked_found
     from access.searching import GateTables
+    from ledger.keyring import Keyring
     from projections.search import search
 
     asked = consulting.asked(settings)
     with gate.reader(reader_url(settings)) as session, gate.evenly():
         ticket = gate.ask(session, _secret(), asked, [], gate.words_of(**told))
+        tables = GateTables(asked.role, ticket)
         with gate.answered():
-            found = search(session, **told, tables=GateTables(asked.role, ticket))
+            found = search(session, **_without_pseudonym(told, session, ticket, settings), tables=tables)
         gate.shown(session, ticket, [hit.record_id for hit in found.hits])
-    return found
+    if not gate.is_masked(asked):
+        return found
+    return masked_found(found, Keyring.open(settings.keys), tables.clear)
+
+
+def _without_pseudonym(
+    told: dict[str, Any], session: "Session", ticket: "Ticket", settings: "Settings"
+) -> dict[str, Any]:
+    """What was asked, where the mark of a page was a pseudonym with the mark that is meant."""
+    mark = None if told["after"] is None else pseudonym_in(told["after"])
+    if mark is None:
+        return told
+    from access import gate
+    from access.masking import subject_of
+    from ledger.keyring import Keyring
+    from projections.search import following
+
+    meant = subject_of(mark, gate.subjects(session, ticket), Keyring.open(settings.keys))
+    return told | {"after": "-" if meant is None else following(meant)}
 
 
 def figures(settings: "Settings", by: Sequence[str], told: dict[str, Any]) -> "Statistics":

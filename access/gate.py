@@ -152,10 +152,12 @@ def shown(session: Session, ticket: Ticket, records: Sequence[UUID]) -> None:
         session.execute("SELECT gate.shown(%s, %s, %s)", [ticket.secret, ticket.ticket, list(records)])
 
 
-def subjects(session: Session, ticket: Ticket) -> list[UUID]:
-    """Persons and businesses whom the caller sees; those of assigned cases come first, and some may come twice."""
-    with answered():
-        return [row[0] for row in session.execute("SELECT * FROM gate.subjects(%s, %s, %s, %s)", ticket.given)]
+def subjects(session: Session, ticket: Ticket) -> Iterator[UUID]:
+    """Persons and businesses whom the caller sees; those of assigned cases come first, and come again after them."""
+    for every in (False, True):
+        with answered():
+            rows = session.execute("SELECT * FROM gate.subjects(%s, %s, %s, %s, %s)", [*ticket.given, every]).fetchall()
+        yield from (row[0] for row in rows)
 
 
 def level(session: Session, secret: str, role: Role, record: UUID) -> int:
@@ -208,7 +210,15 @@ def _is_until(row: tuple[Any, ...], until: int | datetime | None) -> bool:
     return row[0] is not None and row[0] <= until
 
 
-def _subjects_of(entry: Entry) -> set[UUID]:
+def restricted(session: Session, secret: str, role: Role, entries: Sequence[Entry]) -> set[UUID]:
+    """Who is restricted to the caller, of those of whom the entries of another's record tell. It opens nothing."""
+    told = sorted({subject for entry in entries for subject in subjects_of(entry)})
+    with answered():
+        rows = session.execute("SELECT * FROM gate.restricted_for(%s, %s, %s)", [secret, role.value, told]).fetchall()
+    return {row[0] for row in rows}
+
+
+def subjects_of(entry: Entry) -> set[UUID]:
     """The other records that an entry tells of."""
     if isinstance(entry.event, Erased) or not isinstance(entry.event, PersonalEvent):
         return set()
@@ -216,7 +226,7 @@ def _subjects_of(entry: Entry) -> set[UUID]:
 
 
 def _shielded(session: Session, ticket: Ticket, entries: Sequence[Entry]) -> set[UUID]:
-    asked = sorted({subject for entry in entries for subject in _subjects_of(entry)})
+    asked = sorted({subject for entry in entries for subject in subjects_of(entry)})
     if not asked:
         return set()
     with answered():
@@ -225,4 +235,4 @@ def _shielded(session: Session, ticket: Ticket, entries: Sequence[Entry]) -> set
 
 
 def _tells_of(entry: Entry, hidden: set[UUID]) -> bool:
-    return bool(_subjects_of(entry) & hidden)
+    return bool(subjects_of(entry) & hidden)

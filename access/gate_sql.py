@@ -162,6 +162,16 @@ BEGIN
     RETURN gate.level(gate.eyes_of(secret, role, NULL, false, false), record);
 END $$;
 
+-- Which of these records are restricted to the caller: asked to count what was written as they see it. It opens nothing.
+CREATE OR REPLACE FUNCTION gate.restricted_for(secret text, role text, asked uuid[]) RETURNS SETOF uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    eyes gate.eyes := gate.eyes_of(secret, role, NULL, false, false);
+BEGIN
+    IF eyes.sees_restricted THEN RETURN; END IF;
+    RETURN QUERY SELECT one FROM unnest(asked) AS one WHERE gate.is_restricted(one);
+END $$;
+
 -- Which ids a search showed: committed before they are shown.
 CREATE OR REPLACE FUNCTION gate.shown(secret text, ticket uuid, records uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -304,13 +314,17 @@ BEGIN
           AND (eyes.sees_restricted OR eyes.breaks OR NOT gate.is_restricted(p.party));
 END $$;
 
--- Persons and businesses whom the caller sees: those of assigned cases first. Their pseudonyms are computed outside.
-CREATE OR REPLACE FUNCTION gate.subjects(secret text, ticket uuid, nonce uuid, args text) RETURNS SETOF uuid
+-- Persons and businesses whom the caller sees: those of the cases assigned to them, or all. Their pseudonyms are computed
+-- outside.
+CREATE OR REPLACE FUNCTION gate.subjects(secret text, ticket uuid, nonce uuid, args text, every boolean) RETURNS SETOF uuid
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     eyes gate.eyes := gate.through(secret, ticket, nonce, args);
 BEGIN
-    RETURN QUERY SELECT p.party FROM read.party p WHERE p.record_id = ANY (eyes.cases) AND gate.level(eyes, p.party) = 2;
+    IF NOT every THEN
+        RETURN QUERY SELECT p.party FROM read.party p WHERE p.record_id = ANY (eyes.cases) AND gate.level(eyes, p.party) = 2;
+        RETURN;
+    END IF;
     RETURN QUERY SELECT record_id FROM read.person WHERE gate.level_of_subject(eyes, 'person', record_id) = 2;
     RETURN QUERY SELECT record_id FROM read.business WHERE gate.level_of_subject(eyes, 'business', record_id) = 2;
 END $$;
@@ -324,6 +338,7 @@ GRANTED = (
     f"gate.open({_TICKETED}, uuid)",
     f"gate.shielded({_TICKETED}, uuid[])",
     "gate.level_for(text, text, uuid)",
+    "gate.restricted_for(text, text, uuid[])",
     "gate.shown(text, uuid, uuid[])",
     "gate.hold(text[])",
     "gate.reached(text[])",
@@ -335,6 +350,6 @@ GRANTED = (
     f"gate.newest({_TICKETED}, text, integer, uuid)",
     f"gate.told({_TICKETED}, text, text)",
     f"gate.cases_of({_TICKETED}, uuid[])",
-    f"gate.subjects({_TICKETED})",
+    f"gate.subjects({_TICKETED}, boolean)",
 )
 """The functions that the reader may call; all others are the gate's own."""

@@ -5,7 +5,7 @@ said of the record's subject (names, births, numbers, words) stays in the databa
 somebody had a part or that two are one, leaves sealed, and is opened to pseudonyms here and nowhere else.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from enum import Enum
 from uuid import UUID
 
@@ -93,7 +93,7 @@ def masked_found(found: Found, keys: Keyring, clear: Collection[UUID]) -> Found:
     return replace(found, hits=tuple(map(masked, found.hits)), next=following)
 
 
-def subject_of(pseudonym: Pseudonym, subjects: Collection[UUID], keys: Keyring) -> UUID | None:
+def subject_of(pseudonym: Pseudonym, subjects: Iterable[UUID], keys: Keyring) -> UUID | None:
     """Whose pseudonym it is, among persons and businesses whom the caller sees; None where it is nobody's."""
     secret = keys.pseudonym_key
     return next((one for one in subjects if pseudonym_of(secret, one) == pseudonym), None)

@@ -63,8 +63,9 @@ class Told:
         anna.does("seizure", "plate", self.case, "QXZ 771:PT")
         anna.does("seizure", "document", self.case, "air-waybill:DOC-55512")
         sofia.does("person", "merge", self.person, self.twin, "--basis", "same fingerprints")
-        self.offence = anna.does("offence", "record", "--type", "smuggling", "--office", HERE, "--place", "CO").strip()
-        anna.does("offence", "party", "add", self.offence, f"{self.person}:principal:suspect")
+        where = ("--office", HERE, "--place", "CO", "--on", "2024-05-31")
+        self.offence = anna.does("offence", "record", "--type", "smuggling", *where).strip()
+        anna.does("offence", "party", "add", self.offence, f"{self.person}:organiser:suspect")
         anna.does("offence", "narrative", self.offence, "He was the lookout.", *WAIT)
         for case in (self.case, self.other, self.offence):
             sofia.does("user", "assign", "ada", case)

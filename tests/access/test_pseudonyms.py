@@ -136,8 +136,7 @@ def test_an_analyst_sees_no_personal_value_at_any_endpoint(told: Told) -> None:
     showing = []
     for line, answer in told.answers().items():
         assert "Traceback" not in answer
-        hidden = (*CANARIES, *(one for one in subjects if one not in line))
-        showing += [(line, one) for one in hidden if one in answer]
+        showing += [(line, one) for one in (*CANARIES, *subjects) if one in answer]
     assert not showing
 
 

@@ -318,7 +318,7 @@ def version_seen(version: int, entries: "Callable[[], Sequence[Entry]]") -> int:
     return sum(not gate.subjects_of(entry) & hidden for entry in told)
 
 
-def consult(record_ids: Sequence[UUID], purpose: Purpose) -> "frozenset[int] | None":
+def consult(record_ids: Sequence[UUID], consulting: Consulting) -> "frozenset[int] | None":
     """Log that the caller of a closed node opens these records, which `require_known` let pass; what the gate opens.
 
     Gives the positions of the entries that the caller may see, since a record may tell of somebody who is restricted;
@@ -332,7 +332,7 @@ def consult(record_ids: Sequence[UUID], purpose: Purpose) -> "frozenset[int] | N
     from ledger.vault import Vault
 
     settings = load()
-    asked = Consulting(role=signing.acting, purpose=purpose).asked(settings)
+    asked = consulting.asked(settings)
     vault = Vault(Keyring.open(settings.keys))
     positions: set[int] = set()
     with gate.reader(reader_url(settings)) as session:

@@ -41,12 +41,13 @@ def make(
     if not record_ids:
         raise output.Misused("Name at least one record: `ncen evidence make ID…`.")
     purpose = acting.purpose or Purpose.PROSECUTION
-    require_known(record_ids, Consulting(role=acting.role, purpose=purpose), opens=opened)
+    consulting = Consulting(role=acting.role, purpose=purpose, legal_basis=acting.legal_basis)
+    require_known(record_ids, consulting, opens=opened)
     with proving() as (connection, prover, settings):
         vault = opens = None
         if opened:
             _require_disclosing(acting, settings)
-            opens = consult(record_ids, purpose)
+            opens = consult(record_ids, consulting)
             vault = opening(connection, settings)
         signer, proven = proven_in(connection, prover, evidence.lines_of(connection, list(dict.fromkeys(record_ids))))
         made = evidence.bundle(

@@ -33,12 +33,25 @@ CANARIES = (
 """What is said of persons and businesses, each in one place."""
 
 
-class Told:
+class Assigned:
+    """A case with a person in it, assigned to the analyst `ada`."""
+
+    def __init__(self, closed: World, case: str, person: str) -> None:
+        """Assign it."""
+        self.closed, self.case, self.person = closed, case, person
+        self.ada = closed.as_("ada")
+        closed.as_("sofia").does("user", "assign", "ada", case)
+
+    def known_as(self, record: str) -> str:
+        """The pseudonym of a person or business."""
+        return str(pseudonym_of(Keyring.open(self.closed.home / "keys").pseudonym_key, UUID(record)))
+
+
+class Told(Assigned):
     """Two cases and an offence assigned to the analyst `ada`, with everything personal that can be told in them."""
 
     def __init__(self, closed: World) -> None:
         """Put all of it on record."""
-        self.closed = closed
         anna, sofia = closed.as_("anna"), closed.as_("sofia")
         said = ("--alias", "Pablito", "--born", "1971-03-09:PT", "--document", "passport:AB123456:CO")
         more = (
@@ -49,12 +62,13 @@ class Told:
             "--description",
             "scar over lip",
         )
-        self.person = anna.does("person", "record", "--name", "Pablo Quintana", *said, *more).strip()
+        person = anna.does("person", "record", "--name", "Pablo Quintana", *said, *more).strip()
         self.twin = anna.does("person", "record", "--name", "P. Quintana", *WAIT).strip()
         self.business = anna.does(
             "business", "record", "--name", "Ultramar Lda", "--identifier", "vat:PT509442013:PT", *WAIT
         ).strip()
-        self.case, self.other = closed.seizure(), closed.seizure()
+        super().__init__(closed, closed.seizure(), person)
+        self.other = closed.seizure()
         for case in (self.case, self.other):
             anna.does("seizure", "party", "add", case, f"{self.person}:courier:suspect")
         anna.does("seizure", "party", "add", self.case, f"{self.business}:consignee")
@@ -67,18 +81,8 @@ class Told:
         self.offence = anna.does("offence", "record", "--type", "smuggling", *where).strip()
         anna.does("offence", "party", "add", self.offence, f"{self.person}:organiser:suspect")
         anna.does("offence", "narrative", self.offence, "He was the lookout.", *WAIT)
-        for case in (self.case, self.other, self.offence):
+        for case in (self.other, self.offence):
             sofia.does("user", "assign", "ada", case)
-        self.ada = closed.as_("ada")
-
-    @property
-    def secret(self) -> bytes:
-        """The node's secret of pseudonyms."""
-        return Keyring.open(self.closed.home / "keys").pseudonym_key
-
-    def known_as(self, record: str) -> str:
-        """The pseudonym of a person or business."""
-        return str(pseudonym_of(self.secret, UUID(record)))
 
     def lines(self) -> list[tuple[str, ...]]:
         """What an analyst may ask."""
@@ -122,6 +126,11 @@ class Told:
 @pytest.fixture
 def told(closed: World) -> Told:
     return Told(closed)
+
+
+@pytest.fixture
+def assigned(closed: World) -> Assigned:
+    return Assigned(closed, *closed.case(words="Hidden behind the dashboard."))
 
 
 def test_every_verb_of_an_analyst_that_tells_of_records_is_asked_here(told: Told) -> None:
@@ -208,16 +217,16 @@ def test_a_page_that_follows_is_asked_for_by_a_pseudonym(told: Told) -> None:
     assert seen == [told.known_as(told.twin), told.known_as(told.person)]
 
 
-def test_another_key_makes_another_pseudonym_and_nothing_else_does(told: Told) -> None:
-    first = told.known_as(told.person)
-    assert first in told.ada.does("person", "show", told.person)
-    told.closed.as_("anna").does("person", "assert", told.person, "--alias", "El Zurdo", *WAIT)
-    assert first in told.ada.does("person", "show", told.person)
-    (told.closed.home / "keys" / "pseudonym.key").unlink()
-    answer = told.ada.does("person", "show", told.person)
+def test_another_key_makes_another_pseudonym_and_nothing_else_does(assigned: Assigned) -> None:
+    first = assigned.known_as(assigned.person)
+    assert first in assigned.ada.does("person", "show", assigned.person)
+    assigned.closed.as_("anna").does("person", "assert", assigned.person, "--alias", "El Zurdo", *WAIT)
+    assert first in assigned.ada.does("person", "show", assigned.person)
+    (assigned.closed.home / "keys" / "pseudonym.key").unlink()
+    answer = assigned.ada.does("person", "show", assigned.person)
     assert first not in answer
-    assert told.known_as(told.person) in answer
-    assert "no person with the id" in told.ada.fails(ExitCode.NOT_FOUND, "person", "show", first)
+    assert assigned.known_as(assigned.person) in answer
+    assert "no person with the id" in assigned.ada.fails(ExitCode.NOT_FOUND, "person", "show", first)
 
 
 def test_a_pseudonym_is_typed_as_it_is_read_and_nobody_shares_one() -> None:
@@ -232,76 +241,79 @@ def test_a_pseudonym_is_typed_as_it_is_read_and_nobody_shares_one() -> None:
     assert pseudonym_of(b"l" * 32, records[0]) != made[0]
 
 
-def test_unmasking_shows_who_it_is_and_waits_for_review_by_another(told: Told) -> None:
-    known = told.known_as(told.person)
-    for line in (("person", "show", known), ("person", "show", told.person), ("history", known)):
-        assert "Pablo Quintana" in told.ada.does(*line, *UNMASK)
-    assert "dashboard" in told.ada.does("seizure", "show", told.case, *UNMASK)
-    assert "Pablo Quintana" in told.ada.does("search", "--name", "Quintana", *UNMASK)
-    assert told.case in told.ada.does("search", "dashboard", *UNMASK)
-    sofia, udo = told.closed.as_("sofia"), told.closed.as_("udo")
+def test_unmasking_shows_who_it_is_and_waits_for_review_by_another(assigned: Assigned) -> None:
+    known = assigned.known_as(assigned.person)
+    for line in (("person", "show", known), ("person", "show", assigned.person), ("history", known)):
+        assert "Pablo Quintana" in assigned.ada.does(*line, *UNMASK)
+    assert "dashboard" in assigned.ada.does("seizure", "show", assigned.case, *UNMASK)
+    assert "Pablo Quintana" in assigned.ada.does("search", "--name", "Quintana", *UNMASK)
+    assert assigned.case in assigned.ada.does("search", "dashboard", *UNMASK)
+    sofia, udo = assigned.closed.as_("sofia"), assigned.closed.as_("udo")
     waiting = sofia.tells("log", "review")["lines"]
     assert [(one["user"], one["justification"], one["is_unmasking"]) for one in waiting] == [
         ("ada", "own-case", True)
     ] * 6
-    assert [one["records"] for one in waiting[:4]] == [[told.person]] * 3 + [[told.case]]
+    assert [one["records"] for one in waiting[:4]] == [[assigned.person]] * 3 + [[assigned.case]]
     assert "UNMASKED" in sofia.does("log", "review")
     sofia.does("log", "review", waiting[0]["ticket"], "--finding", "justified")
     assert len(sofia.tells("log", "review")["lines"]) == 5
-    saw = udo.tells("log", "who-saw", told.person)["lines"]
+    saw = udo.tells("log", "who-saw", assigned.person)["lines"]
     assert sum(one["is_unmasking"] for one in saw if one.get("answers") is None) == 3
     assert any(one["is_unmasking"] for one in udo.tells("log", "sample", "--count", "200")["lines"])
     udo.does("log", "verify")
-    assert "Pablo Quintana" not in told.ada.does("person", "show", known), "and only for that one look"
+    assert "Pablo Quintana" not in assigned.ada.does("person", "show", known), "and only for that one look"
 
 
-def test_unmasking_is_refused_without_a_reason_a_right_or_a_line_in_the_log(told: Told) -> None:
-    ada, before = told.ada, len(told.closed.log())
-    assert "say why" in ada.fails(ExitCode.USAGE, "person", "show", told.person, "--unmask")
-    told.closed.as_("olaf").fails(ExitCode.NOT_ALLOWED, "person", "show", told.person, *UNMASK)
-    told.closed.as_("udo").fails(ExitCode.NOT_ALLOWED, "person", "show", told.person, *UNMASK)
+def test_unmasking_is_refused_without_a_reason_a_right_or_a_line_in_the_log(assigned: Assigned) -> None:
+    ada, before = assigned.ada, len(assigned.closed.log())
+    assert "say why" in ada.fails(ExitCode.USAGE, "person", "show", assigned.person, "--unmask")
+    assigned.closed.as_("olaf").fails(ExitCode.NOT_ALLOWED, "person", "show", assigned.person, *UNMASK)
+    assigned.closed.as_("udo").fails(ExitCode.NOT_ALLOWED, "person", "show", assigned.person, *UNMASK)
     ada.fails(ExitCode.NOT_FOUND, "person", "show", NOBODY, *UNMASK)
-    secret = told.closed.secrets["ada"]
+    secret = assigned.closed.secrets["ada"]
     unmasking = msgspec.structs.replace(asked(role=Role.ANALYST), unmasks=True)
-    with told.closed.reader() as session, pytest.raises(Withheld, match="justification"):
-        gate.ask(session, secret, unmasking, [UUID(told.person)], "words")
-    assert len(told.closed.log()) == before + 1, "a refusal opens nothing, and who was sought is logged"
-    with told.closed.owner() as session:
+    with assigned.closed.reader() as session, pytest.raises(Withheld, match="justification"):
+        gate.ask(session, secret, unmasking, [UUID(assigned.person)], "words")
+    assert len(assigned.closed.log()) == before + 1, "a refusal opens nothing, and who was sought is logged"
+    with assigned.closed.owner() as session:
         session.execute("ALTER TABLE processing.log ADD CONSTRAINT full_disk CHECK (NOT is_unmasking) NOT VALID")
-    for line in (("person", "show", told.person), ("search", "--name", "Quintana"), ("seizure", "show", told.case)):
+    for line in (
+        ("person", "show", assigned.person),
+        ("search", "--name", "Quintana"),
+        ("seizure", "show", assigned.case),
+    ):
         done = ada.run(*line, *UNMASK)
         assert (done.returncode != ExitCode.DONE, done.stdout) == (True, "")
-    assert ada.does("person", "show", told.person), "masked it is shown: such lines are taken"
+    assert ada.does("person", "show", assigned.person), "masked it is shown: such lines are taken"
 
 
-def test_a_token_unmasks_nobody(told: Told) -> None:
-    made = told.ada.tells("user", "token", "add", "--name", "nightly", "--verb", "person show", "--days", "9")
-    program = Closed(told.closed.home, told.closed.database_url).as_("ada", token=made["token"])
-    assert told.known_as(told.person) in program.does("person", "show", told.person)
-    program.fails(ExitCode.NOT_ALLOWED, "person", "show", told.person, *UNMASK)
+def test_a_token_unmasks_nobody(assigned: Assigned) -> None:
+    made = assigned.ada.tells("user", "token", "add", "--name", "nightly", "--verb", "person show", "--days", "9")
+    program = Closed(assigned.closed.home, assigned.closed.database_url).as_("ada", token=made["token"])
+    assert assigned.known_as(assigned.person) in program.does("person", "show", assigned.person)
+    program.fails(ExitCode.NOT_ALLOWED, "person", "show", assigned.person, *UNMASK)
 
 
-def test_a_ticket_that_was_not_for_unmasking_unmasks_nothing(told: Told) -> None:
-    with told.closed.reader() as session:
+def test_a_ticket_that_was_not_for_unmasking_unmasks_nothing(assigned: Assigned) -> None:
+    with assigned.closed.reader() as session:
         names = {}
         for unmasks in (False, True):
             asking = msgspec.structs.replace(asked(role=Role.ANALYST, why=("own-case",)), unmasks=unmasks)
-            ticket = gate.ask(session, told.closed.secrets["ada"], asking, [UUID(told.person)], "words")
+            ticket = gate.ask(session, assigned.closed.secrets["ada"], asking, [UUID(assigned.person)], "words")
             rows = session.execute(
-                "SELECT count(wrapped) FROM gate.open(%s, %s, %s, %s, %s)", [*ticket.given, UUID(told.person)]
+                "SELECT count(wrapped) FROM gate.open(%s, %s, %s, %s, %s)", [*ticket.given, UUID(assigned.person)]
             ).fetchone()
             assert rows is not None
             names[unmasks] = rows[0]
-    assert names[False] == 1, "the link alone"
-    assert names[True] > 5
+    assert names == {False: 0, True: 1}
 
 
-def test_a_broken_glass_of_an_analyst_shows_who_it_is(told: Told) -> None:
-    hidden = told.closed.case("otto", office=ELSEWHERE, name="Marta Iglesias")[1]
-    told.ada.fails(ExitCode.NOT_FOUND, "person", "show", hidden)
-    told.ada.fails(ExitCode.NOT_FOUND, "person", "show", hidden, *UNMASK)
+def test_a_broken_glass_of_an_analyst_shows_who_it_is(assigned: Assigned) -> None:
+    hidden = assigned.closed.case("otto", office=ELSEWHERE, name="Marta Iglesias")[1]
+    assigned.ada.fails(ExitCode.NOT_FOUND, "person", "show", hidden)
+    assigned.ada.fails(ExitCode.NOT_FOUND, "person", "show", hidden, *UNMASK)
     glass = ("--break-glass", "--because", "threat-to-life")
-    assert "Marta Iglesias" in told.ada.does("person", "show", hidden, *glass)
+    assert "Marta Iglesias" in assigned.ada.does("person", "show", hidden, *glass)
 
 
 def grant(closed: World, user: str, role: Role, office: str | None) -> None:
@@ -333,14 +345,14 @@ def test_whoever_sees_a_case_in_another_role_sees_it_in_the_clear(
     assert ("Pablo Quintana" in listed, told.person in listed) == (is_clear, is_clear)
 
 
-def test_who_is_erased_shows_as_erased(told: Told) -> None:
-    known = told.known_as(told.person)
-    dora = told.closed.as_("dora")
-    dora.does("person", "erase", told.person, "--grounds", "unlawful", *WAIT)
-    history = told.ada.does("history", told.case)
+def test_who_is_erased_shows_as_erased(assigned: Assigned) -> None:
+    known = assigned.known_as(assigned.person)
+    dora = assigned.closed.as_("dora")
+    dora.does("person", "erase", assigned.person, "--grounds", "unlawful", *WAIT)
+    history = assigned.ada.does("history", assigned.case)
     assert known not in history
     assert "Erased: the key of the person it told of was destroyed" in history
-    assert known not in told.ada.does("seizure", "show", told.case)
+    assert known not in assigned.ada.does("seizure", "show", assigned.case)
 
 
 # ---------------------------------------------------------------- who is restricted stays hidden
@@ -401,23 +413,23 @@ def test_who_is_restricted_shows_through_no_pseudonym(closed: World, another: Wo
 # ---------------------------------------------------------------- a node of before
 
 
-def test_a_node_that_was_closed_before_there_were_pseudonyms_goes_on(told: Told) -> None:
-    told.closed.as_("olaf").does("person", "show", told.person)
-    with told.closed.owner() as session:
+def test_a_node_that_was_closed_before_there_were_pseudonyms_goes_on(assigned: Assigned) -> None:
+    assigned.closed.as_("olaf").does("person", "show", assigned.person)
+    with assigned.closed.owner() as session:
         session.execute("ALTER TABLE access.sight DROP COLUMN masked")
         session.execute("ALTER TABLE processing.log DROP COLUMN is_unmasking")
-        schema.prepare(session, told.closed.home / "keys")
-    assert told.known_as(told.person) in told.ada.does("person", "show", told.person)
-    assert "Pablo Quintana" in told.ada.does("person", "show", told.person, *UNMASK)
-    assert "Pablo Quintana" in told.closed.as_("olaf").does("person", "show", told.person)
-    told.closed.as_("udo").does("log", "verify")
+        schema.prepare(session, assigned.closed.home / "keys")
+    assert assigned.known_as(assigned.person) in assigned.ada.does("person", "show", assigned.person)
+    assert "Pablo Quintana" in assigned.ada.does("person", "show", assigned.person, *UNMASK)
+    assert "Pablo Quintana" in assigned.closed.as_("olaf").does("person", "show", assigned.person)
+    assigned.closed.as_("udo").does("log", "verify")
 
 
-def test_an_unmasking_that_is_made_to_look_like_any_look_is_found(told: Told) -> None:
-    told.ada.does("person", "show", told.person, *UNMASK)
-    udo = told.closed.as_("udo")
+def test_an_unmasking_that_is_made_to_look_like_any_look_is_found(assigned: Assigned) -> None:
+    assigned.ada.does("person", "show", assigned.person, *UNMASK)
+    udo = assigned.closed.as_("udo")
     udo.does("log", "verify")
-    with told.closed.owner() as session:
+    with assigned.closed.owner() as session:
         session.execute("SET session_replication_role = replica")
         session.execute("UPDATE processing.log SET is_unmasking = false WHERE is_unmasking")
     done = udo.run("log", "verify")

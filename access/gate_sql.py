@@ -162,16 +162,6 @@ BEGIN
     RETURN gate.level(gate.eyes_of(secret, role, NULL, false, false), record);
 END $$;
 
--- Which of these records are restricted to the caller: asked to count what was written as they see it. It opens nothing.
-CREATE OR REPLACE FUNCTION gate.restricted_for(secret text, role text, asked uuid[]) RETURNS SETOF uuid
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    eyes gate.eyes := gate.eyes_of(secret, role, NULL, false, false);
-BEGIN
-    IF eyes.sees_restricted THEN RETURN; END IF;
-    RETURN QUERY SELECT one FROM unnest(asked) AS one WHERE gate.is_restricted(one);
-END $$;
-
 -- Which ids a search showed: committed before they are shown.
 CREATE OR REPLACE FUNCTION gate.shown(secret text, ticket uuid, records uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -338,7 +328,6 @@ GRANTED = (
     f"gate.open({_TICKETED}, uuid)",
     f"gate.shielded({_TICKETED}, uuid[])",
     "gate.level_for(text, text, uuid)",
-    "gate.restricted_for(text, text, uuid[])",
     "gate.shown(text, uuid, uuid[])",
     "gate.hold(text[])",
     "gate.reached(text[])",

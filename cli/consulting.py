@@ -16,7 +16,7 @@ import msgspec
 from cyclopts import Group, Parameter
 
 from cli.output import Misused, NotAllowed, NotFound
-from cli.signing import signing
+from cli.signing import connected, signing
 from domain import forms
 from domain.attribution import LegalBasis, Purpose, Role
 from domain.consultation import Justification, Reference
@@ -313,8 +313,8 @@ def version_seen(version: int, entries: "Callable[[], Sequence[Entry]]") -> int:
     assert signing.acting is not None  # noqa: S101  # who wrote acted in a role
     if not any(map(gate.subjects_of, told)):
         return version
-    with gate.reader(reader_url(load())) as session:
-        hidden = gate.restricted(session, _secret(), signing.acting, told)
+    with connected(load()) as session:
+        hidden = gate.restricted(session, signing.acting, told)
     return sum(not gate.subjects_of(entry) & hidden for entry in told)
 
 

@@ -15,24 +15,28 @@ from uuid import UUID
 import msgspec
 import psycopg
 
+from access.masking import masked_entry
 from access.schema import enter_reader
 from domain.attribution import LegalBasis, Purpose, Role
 from domain.entry import Entry
 from domain.event import Erased, PersonalEvent
+from domain.permissions import SIGHTS
 from ledger import line
 from ledger.sessions import Session, connect
 from ledger.vault import HeldKey, Vault, WrappedKey
 from projections.asking import NotReady
 
 SENTENCES = {
-    "NC400": "Purpose and legal basis are needed and, to break the glass, a justification.",
+    "NC400": "Purpose and legal basis are needed and, to break the glass or unmask, a justification.",
     "NC401": "Nobody is signed in: `ncen login USER`, or set NCEN_TOKEN.",
     "NC403": "This role may not do this.",
     "NC409": "There is no ticket that opens this: it is another's, too old, for something else, or was not committed.",
+    "NC423": "Names, numbers and written words are masked to you: ask by filters, or --unmask and say why.",
 }
 UNBUILT = ("NC503", "42P01", "42703", "3F000")
 """The tables that the predicate asks are not full yet, are not there, or are of an older shape."""
 KEY = slice(11, 16)
+WRAPPED, IS_MASKED = 15, 16
 STEP_S = 0.05
 
 
@@ -50,6 +54,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     justification: str | None = None
     reference: str | None = None
     breaks: bool = False
+    unmasks: bool = False
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +121,7 @@ def ask(session: Session, secret: str, asked: Asked, records: Sequence[UUID], ar
     """
     with answered():
         row = session.execute(
-            "SELECT ticket, nonce FROM gate.ask(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            "SELECT ticket, nonce FROM gate.ask(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 secret,
                 asked.verb,
@@ -128,6 +133,7 @@ def ask(session: Session, secret: str, asked: Asked, records: Sequence[UUID], ar
                 list(records),
                 args,
                 asked.breaks,
+                asked.unmasks,
             ],
             prepare=True,
         ).fetchone()
@@ -135,10 +141,23 @@ def ask(session: Session, secret: str, asked: Asked, records: Sequence[UUID], ar
     return Ticket(secret=secret, ticket=row[0], nonce=row[1], args=args)
 
 
+def is_masked(asked: Asked) -> bool:
+    """Whether who asks this sees pseudonyms, but of records that another role of theirs sees (which the gate knows)."""
+    return SIGHTS[asked.role].masked and not asked.breaks and not asked.unmasks
+
+
 def shown(session: Session, ticket: Ticket, records: Sequence[UUID]) -> None:
     """Commit which ids a search is about to show."""
     with answered():
         session.execute("SELECT gate.shown(%s, %s, %s)", [ticket.secret, ticket.ticket, list(records)])
+
+
+def subjects(session: Session, ticket: Ticket) -> Iterator[UUID]:
+    """Persons and businesses whom the caller sees; those of assigned cases come first, and come again after them."""
+    for every in (False, True):
+        with answered():
+            rows = session.execute("SELECT * FROM gate.subjects(%s, %s, %s, %s, %s)", [*ticket.given, every]).fetchall()
+        yield from (row[0] for row in rows)
 
 
 def level(session: Session, secret: str, role: Role, record: UUID) -> int:
@@ -154,7 +173,8 @@ def open_record(
     """The entries of a record that the caller may see, oldest first, up to a position or moment; numbered as seen.
 
     An entry that is kept from the caller leaves no gap, so that nothing shows that there is one. What is sealed for
-    somebody restricted never leaves the database; of those who have no key of their own it is left out here.
+    somebody restricted never leaves the database; of those who have no key of their own it is left out here. Of a
+    record that is masked to the caller, what is said reads as `Masked`, and who it is of or leads to as a pseudonym.
 
     Raises:
         Withheld: the ticket does not open it.
@@ -167,13 +187,16 @@ def open_record(
         found = [row for row in rows.fetchall() if _is_until(row, until)]
     keys: dict[UUID, HeldKey] = {}
     for row in found:
-        if row[KEY.start] is not None and row[line.KEY_ID] not in keys:
+        if row[WRAPPED] is not None and row[line.KEY_ID] not in keys:
             wrapped = WrappedKey(row[line.KEY_ID], *row[KEY])
             if (held := vault.unwrap(wrapped)) is not None:
                 keys[held.key_id] = held
     entries = line.entries((row[: KEY.start] for row in found), keys)
     hidden = _shielded(session, ticket, entries)
     kept = [entry for entry in entries if not (hidden and _tells_of(entry, hidden))]
+    if found and found[0][IS_MASKED]:
+        withheld = {row[2] for row in found if row[KEY.start] is not None and row[WRAPPED] is None}
+        kept = [masked_entry(entry, vault.keyring, is_kept=entry.version in withheld) for entry in kept]
     if len(kept) == len(entries) and all(entry.version == place for place, entry in enumerate(kept, 1)):
         return kept
     return [msgspec.structs.replace(entry, version=place) for place, entry in enumerate(kept, 1)]
@@ -187,7 +210,19 @@ def _is_until(row: tuple[Any, ...], until: int | datetime | None) -> bool:
     return row[0] is not None and row[0] <= until
 
 
-def _subjects_of(entry: Entry) -> set[UUID]:
+def restricted(owner: Session, role: Role, entries: Sequence[Entry]) -> set[UUID]:
+    """Who is restricted to a role, of those of whom the entries of another's record tell.
+
+    It is asked as the owner, who has just written: to the reader it would tell without a ticket who is restricted.
+    """
+    told = sorted({subject for entry in entries for subject in subjects_of(entry)})
+    if SIGHTS[role].sees_restricted or not told:
+        return set()
+    rows = owner.execute("SELECT one FROM unnest(%s::uuid[]) AS one WHERE gate.is_restricted(one)", [told]).fetchall()
+    return {row[0] for row in rows}
+
+
+def subjects_of(entry: Entry) -> set[UUID]:
     """The other records that an entry tells of."""
     if isinstance(entry.event, Erased) or not isinstance(entry.event, PersonalEvent):
         return set()
@@ -195,7 +230,7 @@ def _subjects_of(entry: Entry) -> set[UUID]:
 
 
 def _shielded(session: Session, ticket: Ticket, entries: Sequence[Entry]) -> set[UUID]:
-    asked = sorted({subject for entry in entries for subject in _subjects_of(entry)})
+    asked = sorted({subject for entry in entries for subject in subjects_of(entry)})
     if not asked:
         return set()
     with answered():
@@ -204,4 +239,4 @@ def _shielded(session: Session, ticket: Ticket, entries: Sequence[Entry]) -> set
 
 
 def _tells_of(entry: Entry, hidden: set[UUID]) -> bool:
-    return bool(_subjects_of(entry) & hidden)
+    return bool(subjects_of(entry) & hidden)

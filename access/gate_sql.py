@@ -32,23 +32,31 @@ BEGIN
     END IF;
 END $$;
 
-CREATE OR REPLACE FUNCTION gate.eyes_of(secret text, acting_role text, breaks boolean) RETURNS gate.eyes
+-- As whom the caller looks in a role, for a verb. Whoever is masked may have other roles in which they see in the clear.
+CREATE OR REPLACE FUNCTION gate.eyes_of(secret text, acting_role text, verb text, breaks boolean, unmasks boolean)
+RETURNS gate.eyes
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     who record;
     told access.sight;
+    others text[] := '{}';
 BEGIN
     SELECT * INTO who FROM gate.caller(secret);
     IF acting_role <> ALL (who.roles) THEN
         RAISE EXCEPTION 'the caller does not hold this role' USING ERRCODE = 'NC403';
     END IF;
     SELECT * INTO told FROM access.sight WHERE role = acting_role;
-    RETURN (who.user_id, who.office, who.cases, told.scope, told.sees_restricted, told.handling, breaks, acting_role);
+    IF told.masked AND NOT breaks AND NOT unmasks THEN
+        others := ARRAY(SELECT s.role FROM access.sight s JOIN access.permission p ON p.role = s.role AND p.verb = eyes_of.verb
+            WHERE s.role = ANY (who.roles) AND NOT s.masked);
+    END IF;
+    RETURN (who.user_id, who.office, who.cases, told.scope, told.sees_restricted, told.handling, breaks, acting_role,
+        told.masked AND NOT breaks AND NOT unmasks, others);
 END $$;
 
 -- Commits nothing by itself: the caller's COMMIT makes the ticket count.
 CREATE OR REPLACE FUNCTION gate.ask(secret text, verb text, role text, purpose text, legal_basis text,
-        justification text, reference text, records uuid[], args text, breaks boolean,
+        justification text, reference text, records uuid[], args text, breaks boolean, unmasks boolean,
         OUT ticket uuid, OUT nonce uuid)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -59,11 +67,12 @@ BEGIN
     IF role IS NULL OR role <> ALL (who.roles)
             OR NOT EXISTS (SELECT FROM access.permission p WHERE p.role = ask.role AND p.verb = ask.verb)
             OR (breaks AND NOT EXISTS (SELECT FROM access.permission p WHERE p.role = ask.role AND p.verb = 'break-glass'))
-            OR (who.verbs IS NOT NULL AND (breaks OR verb <> ALL (who.verbs))) THEN
+            OR (unmasks AND NOT EXISTS (SELECT FROM access.permission p WHERE p.role = ask.role AND p.verb = 'unmask'))
+            OR (who.verbs IS NOT NULL AND (breaks OR unmasks OR verb <> ALL (who.verbs))) THEN
         RAISE EXCEPTION 'this role may not do this' USING ERRCODE = 'NC403';
     END IF;
-    IF purpose IS NULL OR legal_basis IS NULL OR (breaks AND justification IS NULL) THEN
-        RAISE EXCEPTION 'purpose, legal basis and, to break the glass, a justification are needed' USING ERRCODE = 'NC400';
+    IF purpose IS NULL OR legal_basis IS NULL OR ((breaks OR unmasks) AND justification IS NULL) THEN
+        RAISE EXCEPTION 'purpose, legal basis and, to break the glass or unmask, a justification are needed' USING ERRCODE = 'NC400';
     END IF;
     ticket := gen_random_uuid();
     nonce := gen_random_uuid();
@@ -76,6 +85,7 @@ BEGIN
     told.justification := justification;
     told.reference := reference;
     told.is_break_glass := breaks;
+    told.is_unmasking := unmasks;
     told.ticket := ticket;
     told.records := records;
     told.digest := sha256(convert_to(nonce::text || args, 'UTF8'));
@@ -99,28 +109,34 @@ BEGIN
             OR clock_timestamp() - asked.at > interval '10 seconds' THEN
         RAISE EXCEPTION 'there is no ticket that opens this' USING ERRCODE = 'NC409';
     END IF;
-    RETURN gate.eyes_of(secret, asked.role, asked.is_break_glass);
+    RETURN gate.eyes_of(secret, asked.role, asked.verb, asked.is_break_glass, asked.is_unmasking);
 END $$;
 
 -- The entries of a record with the keys that open them; open entries only, where the predicate stops there, and
--- nothing that is sealed for somebody who is restricted to this caller.
+-- nothing that is sealed for somebody who is restricted to this caller. Of a record that is masked to the caller, what is
+-- said of its subject stays here, key and all: the kind of it is told alone. Links leave sealed, to be read as pseudonyms.
 CREATE OR REPLACE FUNCTION gate.open(secret text, ticket uuid, nonce uuid, args text, record uuid)
 RETURNS TABLE ("position" bigint, record_id uuid, version integer, recorded_at timestamptz, node text, name text,
     body bytea, attribution bytea, key_id uuid, personal boolean, provenance bytea,
-    key_record uuid, subject_tag bytea, key_version integer, epoch integer, wrapped bytea)
+    key_record uuid, subject_tag bytea, key_version integer, epoch integer, wrapped bytea, masked boolean)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     eyes gate.eyes := gate.through(secret, ticket, nonce, args);
     reached integer;
+    masks boolean := false;
+    links text[] := gate.links();
 BEGIN
     IF NOT EXISTS (SELECT FROM processing.log l WHERE l.ticket = open.ticket AND record = ANY (l.records)) THEN
         RAISE EXCEPTION 'the ticket does not name this record' USING ERRCODE = 'NC409';
     END IF;
     reached := gate.level(eyes, record);
     IF reached = 0 THEN RETURN; END IF;
+    IF eyes.masked THEN masks := gate.is_masked(eyes, record); END IF;
     RETURN QUERY
-        SELECT s.position, e.record_id, e.version, e.recorded_at, e.node, e.name, e.body, e.attribution, e.key_id,
-               e.personal, e.provenance, k.record_id, k.subject_tag, k.version, k.epoch, k.wrapped
+        SELECT s.position, e.record_id, e.version, e.recorded_at, e.node, e.name,
+               CASE WHEN masks AND e.personal AND e.name <> ALL (links) THEN NULL ELSE e.body END, e.attribution, e.key_id,
+               e.personal, e.provenance, k.record_id, k.subject_tag, k.version, k.epoch,
+               CASE WHEN masks AND e.personal AND e.name <> ALL (links) THEN NULL ELSE k.wrapped END, masks
         FROM ledger.entry e
         LEFT JOIN ledger.sealed s ON s.record_id = e.record_id AND s.version = e.version
         LEFT JOIN ledger.subject_key k ON k.key_id = e.key_id
@@ -143,7 +159,7 @@ END $$;
 CREATE OR REPLACE FUNCTION gate.level_for(secret text, role text, record uuid) RETURNS integer
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN gate.level(gate.eyes_of(secret, role, false), record);
+    RETURN gate.level(gate.eyes_of(secret, role, NULL, false, false), record);
 END $$;
 
 -- Which ids a search showed: committed before they are shown.
@@ -199,6 +215,7 @@ DECLARE
     eyes gate.eyes := gate.through(secret, ticket, nonce, args);
     condition text;
 BEGIN
+    IF eyes.masked THEN PERFORM gate.refuse_masked(); END IF;
     SELECT string_agg('(' || way.told || ')', ' OR ') INTO condition FROM (
         SELECT (SELECT string_agg(format('keys && %L::text[]', ARRAY(SELECT jsonb_array_elements_text(keys))), ' AND ')
                 FROM jsonb_array_elements(way) AS keys) AS told
@@ -217,6 +234,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 DECLARE
     eyes gate.eyes := gate.through(secret, ticket, nonce, args);
 BEGIN
+    IF eyes.masked THEN PERFORM gate.refuse_masked(); END IF;
     RETURN QUERY EXECUTE format(
         'SELECT record_id, coalesce(name, '''') FROM read.%I WHERE numbers @> ARRAY[$3]'
         ' AND gate.level_of_subject($1, $2, record_id) = 2 LIMIT 100',
@@ -230,7 +248,8 @@ DECLARE
     eyes gate.eyes := gate.through(secret, ticket, nonce, args);
 BEGIN
     RETURN QUERY EXECUTE format(
-        'SELECT to_jsonb(one) FROM read.%I AS one WHERE record_id = ANY ($3)'
+        'SELECT CASE WHEN ($1).masked AND gate.is_masked($1, record_id) THEN gate.as_masked(to_jsonb(one))'
+        ' ELSE to_jsonb(one) END FROM read.%I AS one WHERE record_id = ANY ($3)'
         ' AND gate.level_of_subject($1, $2, record_id) = 2',
         CASE kind WHEN 'person' THEN 'person' ELSE 'business' END) USING eyes, kind, ids;
 END $$;
@@ -268,6 +287,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 DECLARE
     eyes gate.eyes := gate.through(secret, ticket, nonce, args);
 BEGIN
+    IF eyes.masked THEN PERFORM gate.refuse_masked(); END IF;
     RETURN QUERY SELECT n.record_id FROM read.narrative n
         WHERE n.kind = told.kind AND n.words @@ query::tsquery AND gate.level_of_case(eyes, n.record_id) = 2;
 END $$;
@@ -284,12 +304,27 @@ BEGIN
           AND (eyes.sees_restricted OR eyes.breaks OR NOT gate.is_restricted(p.party));
 END $$;
 
+-- Persons and businesses whom the caller sees: those of the cases assigned to them, or all. Their pseudonyms are computed
+-- outside.
+CREATE OR REPLACE FUNCTION gate.subjects(secret text, ticket uuid, nonce uuid, args text, every boolean) RETURNS SETOF uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    eyes gate.eyes := gate.through(secret, ticket, nonce, args);
+BEGIN
+    IF NOT every THEN
+        RETURN QUERY SELECT p.party FROM read.party p WHERE p.record_id = ANY (eyes.cases) AND gate.level(eyes, p.party) = 2;
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT record_id FROM read.person WHERE gate.level_of_subject(eyes, 'person', record_id) = 2;
+    RETURN QUERY SELECT record_id FROM read.business WHERE gate.level_of_subject(eyes, 'business', record_id) = 2;
+END $$;
+
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA gate FROM PUBLIC;
 """
 
 _TICKETED = "text, uuid, uuid, text"
 GRANTED = (
-    "gate.ask(text, text, text, text, text, text, text, uuid[], text, boolean)",
+    "gate.ask(text, text, text, text, text, text, text, uuid[], text, boolean, boolean)",
     f"gate.open({_TICKETED}, uuid)",
     f"gate.shielded({_TICKETED}, uuid[])",
     "gate.level_for(text, text, uuid)",
@@ -304,5 +339,6 @@ GRANTED = (
     f"gate.newest({_TICKETED}, text, integer, uuid)",
     f"gate.told({_TICKETED}, text, text)",
     f"gate.cases_of({_TICKETED}, uuid[])",
+    f"gate.subjects({_TICKETED}, boolean)",
 )
 """The functions that the reader may call; all others are the gate's own."""

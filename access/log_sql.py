@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS processing.log (
     hash bytea NOT NULL,
     PRIMARY KEY (number, at)
 ) PARTITION BY RANGE (at);
+ALTER TABLE processing.log ADD COLUMN IF NOT EXISTS is_unmasking boolean NOT NULL DEFAULT false;
 CREATE INDEX IF NOT EXISTS log_ticket ON processing.log (ticket);
 CREATE INDEX IF NOT EXISTS log_answers ON processing.log (answers) WHERE answers IS NOT NULL;
 CREATE INDEX IF NOT EXISTS log_records ON processing.log USING gin (records);
@@ -93,11 +94,12 @@ BEGIN
     told.xid := pg_current_xact_id();
     told.records := coalesce(told.records, '{}');
     told.is_break_glass := coalesce(told.is_break_glass, false);
-    told.hash := sha256(head.hash || convert_to(jsonb_build_array(
+    told.is_unmasking := coalesce(told.is_unmasking, false);
+    told.hash := sha256(head.hash || convert_to((jsonb_build_array(
         told.number, (extract(epoch FROM told.at) * 1000000)::bigint, told.operation, told.user_id, told.role,
         told.purpose, told.legal_basis, told.verb, told.justification, told.reference, told.is_break_glass,
         told.ticket, told.answers, to_jsonb(told.records), told.peer, told.position, encode(told.digest, 'hex')
-    )::text, 'UTF8'));
+    ) || CASE WHEN told.is_unmasking THEN jsonb '[true]' ELSE jsonb '[]' END)::text, 'UTF8'));
     PERFORM processing.partition_for(told.at);
     INSERT INTO processing.log SELECT told.*;
     UPDATE processing.head SET number = told.number, hash = told.hash;

@@ -15,7 +15,7 @@ REVOKE ALL ON SCHEMA gate FROM PUBLIC;
 DO $$ BEGIN
     CREATE TYPE gate.eyes AS (
         user_id text, office text, cases uuid[], scope text, sees_restricted boolean, handling text, breaks boolean,
-        role text
+        role text, masked boolean, others text[]
     );
 EXCEPTION WHEN duplicate_object THEN NULL;
 END $$;

@@ -21,7 +21,7 @@ from ledger.sessions import Session, connect
 
 COLUMNS = (
     "number, at, operation, user_id, role, purpose, legal_basis, verb, justification, reference, is_break_glass,"
-    " ticket, answers, records, peer, position"
+    " ticket, answers, records, peer, position, is_unmasking"
 )
 NO_HASH = b""
 
@@ -45,6 +45,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     records: tuple[UUID, ...]
     peer: str | None
     position: int | None
+    is_unmasking: bool
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -106,21 +107,22 @@ def sample(session: Session, count: int, since: datetime, seed: str) -> list[Lin
 
 
 def to_review(session: Session) -> list[Line]:
-    """Broken glasses that nobody has reviewed yet, oldest first."""
+    """Broken glasses and unmaskings that nobody has reviewed yet, oldest first."""
     return _lines(
         session,
-        "WHERE is_break_glass AND answers IS NULL AND NOT EXISTS"
+        "WHERE (is_break_glass OR is_unmasking) AND answers IS NULL AND NOT EXISTS"
         " (SELECT FROM processing.reviewed r WHERE r.ticket = log.ticket) ORDER BY number",
         [],
     )
 
 
 def review(session: Session, ticket: UUID, finding: str, by: str) -> bool:
-    """Record what a review of a broken glass found (as the owner); False where it is not there, or one's own."""
+    """Record what a review of one of them found (as the owner); False where it is not there, or one's own."""
     return (
         session.execute(
             "INSERT INTO processing.reviewed (ticket, reviewed_by, finding) SELECT ticket, %s, %s FROM processing.log"
-            " WHERE ticket = %s AND is_break_glass AND answers IS NULL AND user_id <> %s ON CONFLICT DO NOTHING",
+            " WHERE ticket = %s AND (is_break_glass OR is_unmasking) AND answers IS NULL AND user_id <> %s"
+            " ON CONFLICT DO NOTHING",
             [by, finding, ticket, by],
         ).rowcount
         == 1
@@ -157,7 +159,7 @@ def duties(session: Session) -> list[Duty]:
         " FROM processing.log a, unnest(a.records) AS record"
         " WHERE a.operation = 'erasure' AND EXISTS (SELECT FROM processing.log b WHERE b.operation = 'collection'"
         " AND b.user_id = a.user_id AND b.records @> ARRAY[record])"
-        " UNION SELECT r.reviewed_by, 'reviewed a glass that they broke themselves', l.records[1]"
+        " UNION SELECT r.reviewed_by, 'reviewed a look of their own', l.records[1]"
         " FROM processing.reviewed r JOIN processing.log l ON l.ticket = r.ticket AND l.user_id = r.reviewed_by"
         " ORDER BY 1, 2"
     ).fetchall()
@@ -169,7 +171,7 @@ def duties(session: Session) -> list[Duty]:
 
 def hash_of(before: bytes, row: tuple[Any, ...]) -> bytes:
     """The hash of a line after the one before it: SHA-256 over that hash and the line as a JSON array."""
-    number, at_us, *told, ticket, answers, records, peer, position, digest = row
+    number, at_us, *told, ticket, answers, records, peer, position, digest, is_unmasking = row
     parts = [
         number,
         at_us,
@@ -180,13 +182,15 @@ def hash_of(before: bytes, row: tuple[Any, ...]) -> bytes:
         peer,
         position,
         digest and digest.hex(),
+        *([True] if is_unmasking else []),  # lines of before there were unmaskings hash as they did
     ]
     return hashlib.sha256(before + json.dumps(parts, ensure_ascii=False).encode()).digest()
 
 
 _CHAIN = """
     SELECT l.number, (extract(epoch FROM at) * 1000000)::bigint, operation, user_id, role, purpose, legal_basis, verb,
-        justification, reference, is_break_glass, ticket, answers, records, peer, position, digest, hash, leaf
+        justification, reference, is_break_glass, ticket, answers, records, peer, position, digest, is_unmasking, hash,
+        leaf
     FROM processing.log l LEFT JOIN processing.leaf t ON t.number = l.number
     WHERE l.number > %s ORDER BY l.number
 """

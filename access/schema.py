@@ -8,7 +8,7 @@ from pathlib import Path
 
 from psycopg import sql
 
-from access import gate_sql, log_sql, logins
+from access import gate_sql, log_sql, logins, masking
 from access.need_to_know import PREDICATE
 from domain.permissions import HOST, SIGHTS, VERBS
 from ledger import log_tree
@@ -60,6 +60,7 @@ CREATE TABLE IF NOT EXISTS access.permission (role text NOT NULL, verb text NOT 
 CREATE TABLE IF NOT EXISTS access.sight (
     role text PRIMARY KEY, scope text NOT NULL, sees_restricted boolean NOT NULL, handling text NOT NULL
 );
+ALTER TABLE access.sight ADD COLUMN IF NOT EXISTS masked boolean NOT NULL DEFAULT true;
 CREATE INDEX IF NOT EXISTS subject_key_tag ON ledger.subject_key (subject_tag);  -- gate.is_shielded asks by it
 """
 
@@ -142,6 +143,7 @@ STATEMENTS = (
     log_tree.TABLES,
     log_sql.FUNCTIONS,
     PREDICATE,
+    masking.FUNCTIONS,
     gate_sql.FUNCTIONS,
     OPEN_FACTS,
 )
@@ -176,8 +178,11 @@ def _write_matrix(session: Session) -> None:
     session.execute("DELETE FROM access.sight")
     with session.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO access.sight VALUES (%s, %s, %s, %s)",
-            [(role.value, told.scope, told.sees_restricted, told.handling) for role, told in SIGHTS.items()],
+            "INSERT INTO access.sight VALUES (%s, %s, %s, %s, %s)",
+            [
+                (role.value, told.scope, told.sees_restricted, told.handling, told.masked)
+                for role, told in SIGHTS.items()
+            ],
         )
 
 

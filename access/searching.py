@@ -27,6 +27,10 @@ class GateTables:
         """Ask in this role, by this ticket."""
         self.handling: str | None = SIGHTS[role].handling
         self._given = ticket.given if ticket else []
+        self.clear: set[UUID] = set()
+        """Persons and businesses of whom more than a pseudonym was told."""
+        self.meant: frozenset[UUID] | None = None
+        """Where a pseudonym is looked for: whose it is, or nobody's; no name and no number is looked for then."""
 
     def hold(self, cursor: Cursor, names: Sequence[str]) -> tuple[int, int]:
         """Have the gate lock the tables, and tell how far they have come."""
@@ -39,6 +43,8 @@ class GateTables:
 
     def sharing(self, cursor: Cursor, kind: str, ways: Ways) -> Found:
         """As `Tables` says, among those the caller sees."""
+        if self.meant is not None:
+            return []
         every = sorted({key for way in ways for keys in way for key in keys})
         return _rows(
             cursor,
@@ -48,6 +54,8 @@ class GateTables:
 
     def by_number(self, cursor: Cursor, kind: str, number: str) -> Found:
         """As `Tables` says, among those the caller sees."""
+        if self.meant is not None:
+            return [(one, "") for one in self.meant]
         return _rows(cursor, "SELECT * FROM gate.by_number(%s, %s, %s, %s, %s, %s)", [*self._given, kind, number])
 
     def described(self, cursor: Cursor, kind: str, record_ids: Sequence[UUID]) -> Mapping[UUID, dict[str, Any]]:
@@ -55,7 +63,9 @@ class GateTables:
         rows = _rows(
             cursor, "SELECT * FROM gate.described(%s, %s, %s, %s, %s, %s)", [*self._given, kind, list(record_ids)]
         )
-        return {UUID(row["record_id"]): row for (row,) in rows}
+        told = {UUID(row["record_id"]): row for (row,) in rows}
+        self.clear.update(record for record, row in told.items() if "masked" not in row)
+        return told
 
     def merged(self, cursor: Cursor, kind: str, record_ids: Sequence[UUID]) -> list[tuple[UUID, list[UUID]]]:
         """As `Tables` says, where the caller sees both."""

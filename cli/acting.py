@@ -17,7 +17,7 @@ import msgspec
 from cyclopts import Group, Parameter
 
 from cli import output
-from cli.consulting import require_sight
+from cli.consulting import require_sight, version_seen
 from cli.output import Misused, NotAllowed, NotFound
 from cli.signing import require_command, signing
 from domain import forms
@@ -131,7 +131,8 @@ def act(  # noqa: PLR0913  # each says one thing about the act
             _require_own(record_id)
         recorded = ledger.execute(record_id, asked, by, command_id=acting.command_id)
         position = _wait(ledger, settings, recorded, acting.wait)
-    tell(recorded, position, prints_id=prints_id)
+        version = version_seen(recorded.version, lambda: ledger.entries(record_id))
+    tell(recorded, version, position, prints_id=prints_id)
 
 
 def require_record(ledger: "Ledger", record_id: UUID, kind: str | None = None) -> "list[Entry]":
@@ -173,11 +174,14 @@ def _wait(ledger: "Ledger", settings: "Settings", recorded: "Recorded", wait_s: 
     return position
 
 
-def tell(recorded: "Recorded", position: int | None, *, prints_id: bool) -> None:
-    """Print what was recorded: the id alone for a new record (so that a script can keep it), else what happened."""
+def tell(recorded: "Recorded", version: int, position: int | None, *, prints_id: bool) -> None:
+    """Print what was recorded: the id alone for a new record (so that a script can keep it), else what happened.
+
+    `version` is that of the record as the caller sees it, who may not know of all its entries.
+    """
     data = {
         "id": str(recorded.record_id),
-        "version": recorded.version,
+        "version": version,
         "position": position,
         "events": [entry.name for entry in recorded.entries],
         "repeated": recorded.is_repeated,

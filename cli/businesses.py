@@ -159,7 +159,7 @@ def unmerge(business: Id, other: UUID, /, *, reason: ReasonGiven, acting: Acting
 
 
 @app.command
-def show(business: Id, /, *, as_of: reading.AsOf = None, consulting: Consulting = CONSULTING) -> None:
+def show(business: reading.Known, /, *, as_of: reading.AsOf = None, consulting: Consulting = CONSULTING) -> None:
     """Show a business as it stands, or as it stood: every statement with its number and source."""
     reading.show_record(business, KIND, as_of, consulting)
 

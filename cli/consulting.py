@@ -1,7 +1,8 @@
 """How personal data are consulted at a closed node: for a purpose, on grounds, by a ticket that is committed first.
 
 On an open node nothing of this is asked. A consultation that the predicate of need-to-know denies finds nothing, in the
-very words of what is not there; `--break-glass` opens it for a justification, and goes to the review queue.
+very words of what is not there; `--break-glass` opens it for a justification, and goes to the review queue. Whoever is
+masked sees pseudonyms, and may give one wherever an id is asked for; `--unmask` shows who it is, and is reviewed too.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,21 +16,25 @@ import msgspec
 from cyclopts import Group, Parameter
 
 from cli.output import Misused, NotAllowed, NotFound
-from cli.signing import signing
+from cli.signing import connected, signing
 from domain import forms
 from domain.attribution import LegalBasis, Purpose, Role
 from domain.consultation import Justification, Reference
+from domain.pseudonym import Pseudonym, pseudonym_in
 
 if TYPE_CHECKING:
-    from access.gate import Asked
+    from access.gate import Asked, Ticket
+    from access.searching import GateTables
     from cli.settings import Settings
     from domain.entry import Entry
+    from ledger.sessions import Session
     from projections.search import Found
     from projections.statistics import Statistics
 
 WHY = Group("Who looks, and why (at a closed node)", sort_key=90)
 ALL = 2
 """The level at which a record is seen whole."""
+OPEN_FACTS_ONLY = "You see the open facts of this record only."
 
 
 @Parameter(name="*", group=WHY)
@@ -49,6 +54,8 @@ class Consulting:
     """The number of the case, order or request that it rests on."""
     break_glass: bool = False
     """See what you may not see otherwise: needs --because, and is reviewed."""
+    unmask: bool = False
+    """See who stands behind pseudonyms: needs --because, and is reviewed."""
 
     def asked(self, settings: "Settings") -> "Asked":
         """What is asked of the gate.
@@ -61,6 +68,8 @@ class Consulting:
 
         if self.break_glass and self.because is None:
             raise Misused("To break the glass, say why: --because threat-to-life, and --reference where there is one.")
+        if self.unmask and self.because is None:
+            raise Misused("To unmask, say why: --because own-case, and --reference where there is one.")
         told = {
             "legal_basis": self.legal_basis or settings.legal_basis or f"{settings.node[:2]}:CUSTOMS-ACT",
             "reference": self.reference,
@@ -80,6 +89,7 @@ class Consulting:
             justification=self.because,
             reference=checked.reference,
             breaks=self.break_glass,
+            unmasks=self.unmask,
         )
 
 
@@ -91,6 +101,30 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 CONSULTING = Consulting()
+
+
+def id_of(record_id: UUID, consulting: Consulting) -> UUID:
+    """The id of the record that is meant: the same, or whose pseudonym it is among those whom the caller sees.
+
+    A pseudonym of nobody stays what it is, and is the id of no record. Looking for whose it is leaves a line.
+
+    Raises:
+        NotAllowed: the caller may not ask.
+    """
+    if signing.caller is None or not isinstance(record_id, Pseudonym):
+        return record_id
+    from access import gate
+    from access.masking import subject_of
+    from cli.settings import load
+    from ledger.keyring import Keyring
+
+    settings = load()
+    asked = msgspec.structs.replace(consulting.asked(settings), breaks=False, unmasks=False)  # nothing is opened yet
+    with gate.reader(reader_url(settings)) as session, gate.evenly():
+        ticket = gate.ask(session, _secret(), asked, [], gate.words_of(pseudonym=record_id))
+        found = subject_of(record_id, gate.subjects(session, ticket), Keyring.open(settings.keys))
+        gate.shown(session, ticket, [] if found is None else [found])
+    return found or record_id
 
 
 def opened_entries(record_id: UUID, consulting: Consulting, until: int | datetime | None = None) -> "list[Entry]":
@@ -155,16 +189,47 @@ def search_for(settings: "Settings", consulting: Consulting, told: dict[str, Any
         NotAllowed: the caller may not ask.
     """
     from access import gate
+    from access.masking import masked_found
     from access.searching import GateTables
+    from ledger.keyring import Keyring
     from projections.search import search
 
     asked = consulting.asked(settings)
     with gate.reader(reader_url(settings)) as session, gate.evenly():
         ticket = gate.ask(session, _secret(), asked, [], gate.words_of(**told))
+        tables = GateTables(asked.role, ticket)
         with gate.answered():
-            found = search(session, **told, tables=GateTables(asked.role, ticket))
+            found = search(session, **_by_ids(told, session, ticket, tables, settings), tables=tables)
         gate.shown(session, ticket, [hit.record_id for hit in found.hits])
-    return found
+    if not gate.is_masked(asked):
+        return found
+    return masked_found(found, Keyring.open(settings.keys), tables.clear)
+
+
+def _by_ids(
+    told: dict[str, Any], session: "Session", ticket: "Ticket", tables: "GateTables", settings: "Settings"
+) -> dict[str, Any]:
+    """What was asked, with what is meant in the place of a pseudonym: as the mark of a page, or as a name.
+
+    A pseudonym in the place of a name leads to the cases that whoever it stands for has a part in.
+    """
+    name, mark = (told[part] and pseudonym_in(told[part]) for part in ("name", "after"))
+    if not name and not mark:
+        return told
+    from access import gate
+    from access.masking import subject_of
+    from ledger.keyring import Keyring
+    from projections.search import CASES, following
+
+    keys = Keyring.open(settings.keys)
+    if mark:
+        meant = subject_of(mark, gate.subjects(session, ticket), keys)
+        told = told | {"after": "-" if meant is None else following(meant)}
+    if name:
+        meant = subject_of(name, gate.subjects(session, ticket), keys)
+        tables.meant = frozenset() if meant is None else frozenset({meant})
+        told = told | {"name": str(name.int), "kind": told["kind"] if told["kind"] in CASES else "seizure"}
+    return told
 
 
 def figures(settings: "Settings", by: Sequence[str], told: dict[str, Any]) -> "Statistics":
@@ -191,18 +256,34 @@ def require_sight(record_id: UUID, kind: str | None) -> None:
     if reached == 0:
         raise NotFound(f"There is no {kind or 'record'} with the id {record_id}.")
     if reached < ALL:
-        raise NotAllowed("You see the open facts of this record only, and cannot change it or add to it.")
+        raise NotAllowed(f"{OPEN_FACTS_ONLY[:-1]}, and cannot change it or add to it.")
 
 
-def require_known(*record_ids: UUID) -> None:
-    """Refuse to prove what is not there for the caller of a closed node, in the words for what is on no record.
+def require_known(record_ids: Sequence[UUID], consulting: Consulting, *, opens: bool = False) -> None:
+    """Log that these records are proven to the caller of a closed node; refuse what is not there for them.
+
+    Of what `opens`, they must see all, and no line is left yet: `consult` leaves one for each.
 
     Raises:
-        NotFound: they see nothing of one of them.
+        NotFound: they see nothing of one of them: in the words for what is on no record.
+        NotAllowed: it is to be opened, and they see open facts of one of them only.
     """
-    for record_id in record_ids:
-        if _level(record_id) == 0:
-            raise NotFound(f"The record {record_id} has no sealed entry.")
+    if signing.caller is None:
+        return
+    from access import gate
+    from cli.settings import load
+
+    settings = load()
+    asked = consulting.asked(settings)
+    with gate.reader(reader_url(settings)) as session:
+        for record_id in record_ids:
+            reached = gate.level(session, _secret(), asked.role, record_id)
+            if reached == 0:
+                raise NotFound(f"The record {record_id} has no sealed entry.")
+            if opens and reached < ALL:
+                raise NotAllowed(OPEN_FACTS_ONLY)
+        if not opens:
+            gate.ask(session, _secret(), asked, record_ids, gate.words_of(records=list(record_ids)))
 
 
 def _level(record_id: UUID) -> int:
@@ -218,15 +299,30 @@ def _level(record_id: UUID) -> int:
         return gate.level(session, _secret(), role, record_id)
 
 
-def consult(record_ids: Sequence[UUID], purpose: Purpose) -> "frozenset[int] | None":
-    """Log that the caller of a closed node opens these records, all of which they see whole; what the gate opens.
+def version_seen(version: int, entries: "Callable[[], Sequence[Entry]]") -> int:
+    """A version of a record as the caller counts it, who sees all of it but what tells of somebody restricted to them.
+
+    It is the number under which the record and its history are shown to them. `entries` are those of the record.
+    """
+    if signing.caller is None:
+        return version
+    from access import gate
+    from cli.settings import load
+
+    told = [entry for entry in entries() if entry.version <= version]
+    assert signing.acting is not None  # noqa: S101  # who wrote acted in a role
+    if not any(map(gate.subjects_of, told)):
+        return version
+    with connected(load()) as session:
+        hidden = gate.restricted(session, signing.acting, told)
+    return sum(not gate.subjects_of(entry) & hidden for entry in told)
+
+
+def consult(record_ids: Sequence[UUID], consulting: Consulting) -> "frozenset[int] | None":
+    """Log that the caller of a closed node opens these records, which `require_known` let pass; what the gate opens.
 
     Gives the positions of the entries that the caller may see, since a record may tell of somebody who is restricted;
     None on an open node, for all of them.
-
-    Raises:
-        NotFound: they do not see one of them.
-        NotAllowed: they see open facts of one of them only.
     """
     if signing.caller is None:
         return None
@@ -236,9 +332,7 @@ def consult(record_ids: Sequence[UUID], purpose: Purpose) -> "frozenset[int] | N
     from ledger.vault import Vault
 
     settings = load()
-    for record_id in record_ids:
-        require_sight(record_id, None)
-    asked = Consulting(role=signing.acting, purpose=purpose).asked(settings)
+    asked = consulting.asked(settings)
     vault = Vault(Keyring.open(settings.keys))
     positions: set[int] = set()
     with gate.reader(reader_url(settings)) as session:

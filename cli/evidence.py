@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 
 from cli import output
 from cli.acting import ACTING, Acting
-from cli.consulting import consult, require_known
+from cli.consulting import Consulting, consult, require_known
 from cli.output import BadInput, ExitCode
 from cli.verify import opening, proving
 from domain.attribution import Purpose, Role
@@ -40,12 +40,14 @@ def make(
 
     if not record_ids:
         raise output.Misused("Name at least one record: `ncen evidence make ID…`.")
-    require_known(*record_ids)
+    purpose = acting.purpose or Purpose.PROSECUTION
+    consulting = Consulting(role=acting.role, purpose=purpose, legal_basis=acting.legal_basis)
+    require_known(record_ids, consulting, opens=opened)
     with proving() as (connection, prover, settings):
         vault = opens = None
         if opened:
             _require_disclosing(acting, settings)
-            opens = consult(record_ids, acting.purpose or Purpose.PROSECUTION)
+            opens = consult(record_ids, consulting)
             vault = opening(connection, settings)
         signer, proven = proven_in(connection, prover, evidence.lines_of(connection, list(dict.fromkeys(record_ids))))
         made = evidence.bundle(

@@ -4,18 +4,16 @@ Nothing is left out: an entry that can no longer be read, or whose author was wi
 changed is worked out from the entries themselves, field by field, by meaning and not by spelling.
 """
 
-from typing import TYPE_CHECKING, Annotated, Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from cyclopts import Parameter
 
 from cli import output, reading, show
 from cli.acting import happened_in, opened, require_record
 from cli.consulting import CONSULTING, Consulting
 from cli.signing import signing
 from domain.difference import Change, differences
-from domain.event import Erased
+from domain.event import Erased, Masked
 from domain.records import fold
 
 if TYPE_CHECKING:
@@ -27,7 +25,7 @@ DAYS = ("occurred_on", "on")
 
 
 def history(
-    record: Annotated[UUID, Parameter(name="ID", help="The id of a record of any kind.")],
+    record: reading.Known,
     /,
     *,
     as_of: reading.AsOf = None,
@@ -38,18 +36,20 @@ def history(
         reading.show_record(record, None, as_of, consulting)
         return
     if signing.caller is not None:
-        entries = reading.consulted(record, None, consulting)
+        _, entries = reading.consulted(record, None, consulting)
     else:
         with opened() as (ledger, _):
             entries = require_record(ledger, record)
     told = steps(entries)
     data = {
-        "id": str(record),
+        "id": str(entries[0].record_id),
         "kind": entries[0].kind,
         "not_received": _not_received(entries),
         "entries": [_data(entry, changes) for entry, changes in told],
     }
-    lines: list[object] = [f"{entries[0].kind.capitalize()} {record}: {_counted(len(entries))}, oldest first"]
+    lines: list[object] = [
+        f"{entries[0].kind.capitalize()} {entries[0].record_id}: {_counted(len(entries))}, oldest first"
+    ]
     reached = 0
     for entry, changes in told:
         lines += [
@@ -93,6 +93,8 @@ def unreadable(entry: "Entry") -> str | None:
     """Why the event cannot be read, or None where it can."""
     if not isinstance(entry.event, Erased):
         return None
+    if isinstance(entry.event, Masked):
+        return "Masked: what was said is not shown; --unmask shows it, for a reason."
     if entry.provenance is not None:
         return f"Withheld by its origin {entry.node}, or erased: what it said did not come to us."
     return "Erased: the key of the person it told of was destroyed; that it was here, and when, stays provable."

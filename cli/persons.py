@@ -171,7 +171,7 @@ def unmerge(person: Id, other: UUID, /, *, reason: ReasonGiven, acting: Acting =
 
 
 @app.command
-def show(person: Id, /, *, as_of: reading.AsOf = None, consulting: Consulting = CONSULTING) -> None:
+def show(person: reading.Known, /, *, as_of: reading.AsOf = None, consulting: Consulting = CONSULTING) -> None:
     """Show a person as it stands, or as it stood: every statement with its number and source."""
     reading.show_record(person, KIND, as_of, consulting)
 

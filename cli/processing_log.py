@@ -79,7 +79,7 @@ def _tell(lines: "list[Line]", none: str, **more: Any) -> None:  # noqa: ANN401 
             f"{line.operation}: {line.verb}" + (" (shown)" if line.answers else ""),
             line.purpose,
             " ".join(part for part in (line.justification, line.reference) if part),
-            "BROKEN GLASS" if line.is_break_glass else "",
+            "BROKEN GLASS" if line.is_break_glass else "UNMASKED" if line.is_unmasking else "",
             line.ticket,
         ]
         for line in lines
@@ -224,10 +224,10 @@ def _anchored(file: "Path", lost: "list[Acknowledged]") -> tuple[int, str] | Non
 
 @app.command
 def review(ticket: UUID | None = None, /, *, finding: Finding | None = None) -> None:
-    """List the broken glasses that nobody has reviewed; with a ticket, record what a review of it found.
+    """List the broken glasses and unmaskings that nobody has reviewed; with a ticket, record what a review found.
 
     Args:
-        ticket: The ticket of a broken glass.
+        ticket: The ticket of a broken glass or an unmasking.
         finding: What was found: justified, not-justified or needs-inquiry.
     """
     from access import reports
@@ -242,7 +242,7 @@ def review(ticket: UUID | None = None, /, *, finding: Finding | None = None) -> 
     assert signing.caller is not None  # noqa: S101  # the matrix lets nobody else come here
     with connected(load()) as session:
         if not reports.review(session, ticket, finding, signing.caller.user):
-            raise NotFound("There is no such broken glass of somebody else's that waits for review.")
+            raise NotFound("There is no such look of somebody else's that waits for review.")
     output.show({"ticket": str(ticket), "finding": finding}, f"Reviewed: {finding}.")
 
 

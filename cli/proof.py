@@ -1,7 +1,8 @@
 """`ncen proof …`: prove that a record's entries stand in the ledger's tree, and write the tree as files.
 
-A proof is given out after it was checked against a signed checkpoint. Where none covers the record yet, the tail is
-verified and a checkpoint signed first, as `ncen work prove` does every minute.
+A proof is given out after it was checked against a signed checkpoint and, at a closed node, after a line in the
+processing log was committed. Where no checkpoint covers the record yet, the tail is verified and one signed first, as
+`ncen work prove` does every minute.
 """
 
 from pathlib import Path
@@ -34,10 +35,12 @@ def proof(record_id: UUID | None = None, /) -> None:
     """
     if record_id is None:
         raise Misused("Name a record: `ncen proof ID`.")
-    from cli.consulting import require_known
+    from cli.consulting import Consulting, require_known
+    from cli.settings import load
+    from domain.attribution import Purpose
     from ledger.evidence import lines_of
 
-    require_known(record_id)
+    require_known([record_id], Consulting(purpose=load().purpose or Purpose.ADMINISTRATION))
     with proving() as (connection, prover, _):
         _, proven = proven_in(connection, prover, lines_of(connection, [record_id]))
     from ledger.evidence import base64_of

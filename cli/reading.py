@@ -12,14 +12,20 @@ from uuid import UUID
 from cyclopts import Parameter
 
 from cli import erased, output, show
-from cli.acting import WAIT_S, opened, require_record
-from cli.consulting import CONSULTING, Consulting, opened_entries
+from cli.acting import WAIT_S, opened, require_record, sentence_of
+from cli.consulting import CONSULTING, Consulting, id_of, opened_entries
 from cli.output import Misused, NotFound
 from cli.signing import signing
+from domain.event import Masked
 from domain.flags import Flag, flags
+from domain.pseudonym import pseudonym_in
 from domain.records import fold
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cyclopts import Token
+
     from cli.settings import Settings
     from domain.entry import Entry
     from ledger.ledger import Ledger
@@ -30,6 +36,17 @@ AsOf = Annotated[
     Parameter(help="As it stood at a ledger position (1234), day (2024-05-31) or time (2024-05-31T12:00:00Z)."),
 ]
 
+
+def _known(_kind: object, tokens: "Sequence[Token]") -> UUID:
+    told = tokens[0].value
+    try:
+        return pseudonym_in(told) or UUID(told)
+    except ValueError:
+        raise Misused("The value for ID does not fit: it is no id of a record, and no pseudonym.") from None
+
+
+Known = Annotated[UUID, Parameter(name="ID", converter=_known, help="The id of a record, or a pseudonym.")]
+"""A record that is asked for: by its id, or by the pseudonym that stands for it."""
 
 LONGEST_POSITION = 18  # digits; what is longer is no position of any ledger, and PostgreSQL could not hold it
 
@@ -93,7 +110,7 @@ def show_record(record_id: UUID, kind: str | None, as_of: str | None, consulting
 
     until = moment(as_of)
     if signing.caller is not None:
-        entries = consulted(record_id, kind, consulting, until)
+        record_id, entries = consulted(record_id, kind, consulting, until)
     else:
         with opened() as (ledger, _):
             entries = entries_until(ledger, record_id, kind, until)
@@ -103,26 +120,27 @@ def show_record(record_id: UUID, kind: str | None, as_of: str | None, consulting
 
 def consulted(
     record_id: UUID, kind: str | None, consulting: Consulting, until: int | datetime | None = None
-) -> "list[Entry]":
-    """The entries of a record through the gate of a closed node, up to a position or time.
+) -> "tuple[UUID, list[Entry]]":
+    """The id and the entries of a record through the gate of a closed node, up to a position or time.
 
     Raises:
         NotFound: there is no such record that the caller may see, or it did not exist at that time.
     """
     if isinstance(until, int):
         _require_reached(until)
-    entries = opened_entries(record_id, consulting)
+    meant = id_of(record_id, consulting)
+    entries = opened_entries(meant, consulting)
     if not entries or (kind is not None and entries[0].kind != kind):
         raise NotFound(f"There is no {kind or 'record'} with the id {record_id}.")
     if until is None:
-        return entries
+        return meant, entries
     if isinstance(until, int):
         then = [entry for entry in entries if entry.position is not None and entry.position <= until]
     else:
         then = [entry for entry in entries if entry.recorded_at <= until]
     if not then:
         raise NotFound(f"This {entries[0].kind} was not on record then.")
-    return then
+    return meant, then
 
 
 def print_record(entries: "list[Entry]", as_of: str | None, erasures: erased.Told = erased.NONE) -> None:
@@ -143,6 +161,10 @@ def print_record(entries: "list[Entry]", as_of: str | None, erasures: erased.Tol
         "flags": show.plain(unusual),
     }
     told = show.facts(state) + [("unusual", _flagged(flag)) for flag in unusual]
+    masked = [entry for entry in entries if isinstance(entry.event, Masked)]
+    if masked:
+        data["masked"] = [entry.name for entry in masked]
+        told += [("masked", sentence_of(entry.name)) for entry in masked]
     if erasures != erased.NONE:
         data["erasures"] = erasures[0]
     output.show(data, _title(entries, as_of), show.laid_out(told), *erasures[1])

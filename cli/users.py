@@ -65,7 +65,7 @@ def _act(user: str, command: UserCommand, acting: Acting, role: Role = Role.ADMI
         recorded = ledger.execute(record_id, command, by, command_id=acting.command_id)
         if schema.is_closed(session):
             accounts.write(session, record_id, _as_it_stands(ledger, record_id))
-    tell(recorded, None, prints_id=False)
+    tell(recorded, recorded.version, None, prints_id=False)
 
 
 def _as_it_stands(ledger: "Ledger", record_id: UUID) -> User:

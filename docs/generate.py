@@ -70,16 +70,19 @@ a test fails when it has drifted. What it does not name is refused.
 `own` is what one recorded; `cases` adds the cases that were assigned to one; `office` adds all cases of one's customs
 office; `national` is everything at this node. A person or business is seen by who sees a case it has a part in.
 Open facts of cases, which name no one, are seen by every role that may call the verb, up to the handling code.
+Where persons and businesses are shown as pseudonyms, nothing is shown of what is said of them; `unmask` is the right to
+see who it is, for a reason (`--unmask`), and `break-glass` the right to see what is out of scope.
 
-| role | scope | restricted subjects | tightest handling code |
-|---|---|---|---|
+| role | scope | persons and businesses | restricted subjects | tightest handling code |
+|---|---|---|---|---|
 """
 
 
 def permissions_page() -> str:
     """The matrix: how far roles see, and which may call each verb and give each command."""
     rows = [
-        f"| {role} | {told.scope} | {'yes' if told.sees_restricted else 'no'} | {told.handling} |"
+        f"| {role} | {told.scope} | {'as pseudonyms' if told.masked else 'in the clear'}"
+        f" | {'yes' if told.sees_restricted else 'no'} | {told.handling} |"
         for role, told in SIGHTS.items()
         if role != "node"
     ]

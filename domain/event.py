@@ -41,6 +41,15 @@ class Erased(msgspec.Struct, frozen=True, gc=False):
     name: str
 
 
+class Masked(Erased, frozen=True, gc=False):
+    """Stands where a personal event was not opened for this reader; `of` is the pseudonym of whom it tells.
+
+    None is of the case itself. A record folds from it as from what was erased: what it says is not there.
+    """
+
+    of: UUID | None = None
+
+
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", forbid_unknown_fields=True):
     """A wish: what somebody asks to be recorded."""
 

@@ -103,6 +103,7 @@ VERBS: dict[str, Roles | frozenset[Host]] = _verbs(
         ("import seizures", frozenset({DATA_MANAGER})),
         ("history, search", READING),
         ("break-glass", READING_SUBJECTS - WATCHING),
+        ("unmask", frozenset({ANALYST})),
         ("stats seizures", READING | LAW),
         ("verify, fsck, proof, proof entry, proof checkpoint, proof tiles, evidence make", WATCHING | OFFICE | HEAD),
         ("loss acknowledge, peer accept-loss, peer suspend, peer resume, peer remove", OFFICE),
@@ -145,17 +146,21 @@ class Scope(StrEnum):
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a role sees: the scope of its personal data, restricted subjects, and the tightest handling code."""
+    """How far a role sees: the scope of its personal data, restricted subjects, and the tightest handling code.
+
+    Who is `masked` sees pseudonyms in the place of persons and businesses, and nothing of what is said of them.
+    """
 
     scope: Scope
     sees_restricted: bool = False
     handling: Handling = Handling.H2
+    masked: bool = False
 
 
 SIGHTS: dict[Role, Sight] = {
     OFFICER: Sight(scope=Scope.OFFICE),
     INVESTIGATOR: Sight(scope=Scope.CASES),
-    ANALYST: Sight(scope=Scope.CASES),
+    ANALYST: Sight(scope=Scope.CASES, masked=True),
     SUPERVISOR: Sight(scope=Scope.OFFICE),
     CUSTODIAN: Sight(scope=Scope.OWN),
     DATA_MANAGER: Sight(scope=Scope.OWN),

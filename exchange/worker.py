@@ -335,7 +335,10 @@ _begun_by: "weakref.WeakKeyDictionary[asyncio.Future[Any], asyncio.Task[Any] | N
 
 
 def remembering(
-    loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T] | Generator[Any, None, T], /, **told: Any
+    loop: asyncio.AbstractEventLoop,
+    work: Coroutine[Any, Any, T] | Generator[Any, None, T],
+    /,
+    **told: Any,  # noqa: ANN401  # as asyncio gives it
 ) -> "asyncio.Future[T]":
     """Make the tasks of a loop (its task factory), and remember which task has begun each."""
     task = asyncio.Task(work, loop=loop, **told)

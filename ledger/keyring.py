@@ -30,7 +30,7 @@ _EPOCH_FILE = re.compile(r"^(?:epoch|ended)-([0-9]{1,9})\.(key|wrapped)$")
 
 
 class Keyring:
-    """The secrets of one node: epoch keys, index and intake key, and its own identity."""
+    """The secrets of one node: epoch keys, index, intake and pseudonym key, and its own identity."""
 
     def __init__(self, folder: Path) -> None:
         """Use `open`."""
@@ -67,6 +67,11 @@ class Keyring:
                 raise Unsafe(f"Others may enter the keys folder {folder}: give it to its owner alone (chmod 700).")
             folder.chmod(0o700)  # a new folder, made by hand
         return cls(folder)
+
+    @property
+    def pseudonym_key(self) -> bytes:
+        """Makes pseudonyms; it is made when the first is asked for, and another makes others of everybody."""
+        return _secret(self.folder / "pseudonym.key")
 
     # -- the keys of the card
 

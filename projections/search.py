@@ -216,6 +216,11 @@ def _token(day: date, record_id: UUID) -> str:
     return base64.urlsafe_b64encode(f"{day.isoformat()} {record_id}".encode()).decode("ascii")
 
 
+def following(record_id: UUID) -> str:
+    """The mark of the page that follows a person or business in a list."""
+    return _token(date.min, record_id)
+
+
 def _subjects(  # noqa: PLR0913, PLR0917  # each a part of the question
     cursor: Cursor, kinds: Sequence[str], name: str | None, limit: int, after: str | None, tables: Tables
 ) -> Page:
@@ -226,8 +231,7 @@ def _subjects(  # noqa: PLR0913, PLR0917  # each a part of the question
     start = _after(after)
     ids = tables.newest(cursor, kinds[0], limit + 1, start[0][1][1] if start else None)
     named = [Named(kind=kinds[0], record_id=one, name="", score=0.0, parts=()) for one in ids[:limit]]
-    following = _token(date.min, ids[limit - 1]) if len(ids) > limit else None
-    return _hits(cursor, named, tables), following
+    return _hits(cursor, named, tables), following(ids[limit - 1]) if len(ids) > limit else None
 
 
 def _hits(cursor: Cursor, named: Sequence[Named], tables: Tables) -> tuple[Hit, ...]:

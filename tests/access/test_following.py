@@ -116,7 +116,11 @@ class Apart:
 def test_without_the_place_in_the_same_transaction_it_would_tell_twice(closed: World) -> None:
     """The negative control: killed between telling and noting how far it came, if these were two commits."""
     put_on_record(closed, 10)
-    assert until(lambda: len(personal(closed)) == 10, wait_s=20)
+    with closed.owner() as session:
+        written = session.execute("SELECT count(*) FROM ledger.entry").fetchone()
+    assert until(lambda: (behind(closed),) == written, wait_s=20), (
+        "what is sealed between two looks is told by one alone"
+    )
     with closed.owner() as session, Reader.open(closed.database_url, keys=None) as reader:
         for _ in range(2):
             with pytest.raises(KilledError):

@@ -78,7 +78,7 @@ def test_a_sample_is_drawn_again_by_its_seed(closed: World) -> None:
     [
         ("UPDATE processing.log SET user_id = 'olaf' WHERE number = 2", "Line 2 was changed"),
         ("UPDATE processing.log SET records = '{}' WHERE number = 2", "Line 2 was changed"),
-        ("UPDATE processing.log SET at = at - interval '1 millisecond' WHERE number = 2", "Line 2 was changed"),
+        ("UPDATE processing.log SET at = at - interval '1 microsecond' WHERE number = 2", "Line 2 was changed"),
         ("DELETE FROM processing.log WHERE number = 2", "Line 2 is missing"),
         (
             "DELETE FROM processing.log WHERE number = (SELECT number FROM processing.head)",

@@ -137,6 +137,41 @@ def test_what_is_not_there_for_the_caller_is_not_proven_to_them(closed: World) -
         assert dora.does(*words, person)
 
 
+def versions(closed: World, *, with_hidden: bool) -> list[int]:
+    """As which version a case is told to who writes and who reads; somebody restricted has a part in it, or nobody."""
+    anna = closed.as_("anna")
+    case, _ = closed.case()
+    if with_hidden:
+        hidden = [
+            anna.does("person", "record", "--name", "Marta Iglesias").strip(),
+            anna.does("person", "record", "--json-file", "-", text='{"command": "register-person"}').strip(),
+        ]
+        for one in hidden:
+            anna.does("seizure", "party", "add", case, f"{one}:courier", *WAIT)
+            closed.as_("dora").does("person", "restrict", one, "--grounds", "under-review", *WAIT)
+    again = ("--command-id", "0192f3a0-7c1b-7000-8000-0000000000aa")
+    written = [
+        anna.tells("seizure", "plate", case, "QXZ 771", *again, *WAIT)["version"],
+        anna.tells("seizure", "plate", case, "QXZ 772", *WAIT)["version"],
+        anna.tells("seizure", "plate", case, "QXZ 771", *again, *WAIT)["version"],
+    ]
+    shown = [anna.tells("seizure", "show", case)["version"], anna.tells("history", case)["entries"][-1]["version"]]
+    assert closed.as_("dora").tells("seizure", "show", case)["version"] == (6 if with_hidden else 4)
+    return written + shown
+
+
+@pytest.mark.parametrize("is_counted", [True, False])
+def test_the_answer_to_a_write_tells_the_version_that_the_writer_sees(
+    closed: World, another: World, monkeypatch: pytest.MonkeyPatch, *, is_counted: bool
+) -> None:
+    """The control tells the version as the ledger has it: then the answers tell of somebody hidden."""
+    if not is_counted:
+        monkeypatch.setattr("cli.acting.version_seen", lambda version, _: version)
+    there, absent = versions(closed, with_hidden=True), versions(another, with_hidden=False)
+    assert absent == [3, 4, 3, 4, 4]
+    assert (there == absent) is is_counted
+
+
 def masked(text: str, ids: dict[str, str]) -> str:
     """An answer without what differs between any two worlds: ids, ledger positions and times."""
     for known, name in ids.items():

@@ -1,17 +1,19 @@
 """Verbs that show what would happen (`feed explain`, `cen preview`, a dry run) are looks too: logged, and no wider."""
 
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 
+from access import gate
 from cli.output import ExitCode
 from domain.attribution import Role
 from exchange import peers
 from exchange.peers import Identity
 from ledger.ledger import Reader
 from tests.access.test_need_to_know import masked
-from tests.access.world import WAIT, World
+from tests.access.world import ELSEWHERE, WAIT, World
 from tests.cli.closed import Closed
 from tests.intake.conftest import REGISTER, ROWS, text_of
 
@@ -46,6 +48,54 @@ def test_explaining_and_previewing_leave_a_line_before_they_answer(closed: World
     for words in (("feed", "explain", seizure, "--peer", "XB"), ("cen", "preview", seizure)):
         done = cora.run(*words)
         assert (done.returncode != ExitCode.DONE, done.stdout) == (True, "")
+
+
+@pytest.mark.parametrize("is_logged", [True, False])
+def test_a_proof_and_a_sealed_bundle_leave_a_line_before_they_answer(
+    closed: World, monkeypatch: pytest.MonkeyPatch, *, is_logged: bool
+) -> None:
+    """The control takes the logging away: then a proof is given though the log takes no line."""
+    seizure, person = closed.case()
+    udo, before = closed.as_("udo"), len(closed.log())
+    if is_logged:
+        udo.does("proof", person)
+        udo.does("evidence", "make", person, seizure)
+        assert closed.log("verb, user_id, records, purpose, answers IS NOT NULL")[before:] == [
+            ("proof", "udo", [UUID(person)], "administration", False),
+            ("evidence make", "udo", [UUID(person), UUID(seizure)], "prosecution", False),
+        ]
+        udo.fails(ExitCode.NOT_FOUND, "proof", NOBODY)
+        assert len(closed.log()) == before + 2, "what is not there is not proven, and leaves no line"
+    else:
+        monkeypatch.setattr("cli.consulting.require_known", lambda *_, **__: None)
+        monkeypatch.setattr("cli.evidence.require_known", lambda *_, **__: None)
+    with closed.owner() as session:
+        session.execute("ALTER TABLE processing.log ADD CONSTRAINT full_disk CHECK (false) NOT VALID")
+    for words in (("proof", person), ("evidence", "make", person)):
+        done = udo.run(*words)
+        assert (done.returncode != ExitCode.DONE) is is_logged
+        assert (not done.stdout) is is_logged
+
+
+def test_a_bundle_that_opens_asks_once_how_far_each_record_is_seen_and_logs_each(
+    closed: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [*closed.case(), closed.seizure()]
+    asked, level = [], gate.level
+
+    def counted(*given: Any) -> int:  # noqa: ANN401  # handed on as it came
+        asked.append(given[-1])
+        return level(*given)
+
+    monkeypatch.setattr(gate, "level", counted)
+    before = len(closed.log())
+    closed.as_("sofia").does("evidence", "make", *records, "--open", "--output", str(tmp_path / "bundle.json"))
+    assert asked == [UUID(record) for record in records]
+    assert lines(closed, before) == [("evidence make", "sofia", [UUID(record)], False) for record in records]
+    elsewhere = closed.seizure("otto", office=ELSEWHERE)
+    refused = closed.as_("sofia").fails(ExitCode.NOT_ALLOWED, "evidence", "make", elsewhere, "--open")
+    assert "open facts" in refused
+    assert len(closed.log()) == before + 3
 
 
 def told(closed: World, asker: Closed, *, with_hidden: bool) -> list[tuple[int, str, str]]:

@@ -24,7 +24,7 @@ from tests.exchange.nodes import Node, now
 
 READ = """
     SELECT number, (extract(epoch FROM at) * 1000000)::bigint, operation, user_id, role, purpose, legal_basis, verb,
-        justification, reference, is_break_glass, ticket, answers, records, peer, position, digest
+        justification, reference, is_break_glass, ticket, answers, records, peer, position, digest, is_unmasking
     FROM processing.log ORDER BY number
 """
 

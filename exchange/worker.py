@@ -123,7 +123,7 @@ def _run(  # noqa: PLR0913, PLR0917  # what `run` is given
     """Exchange under our card as it is."""
     own = Identity.open(keys, node=node, role=role)
     with connect(database_url) as connection:
-        loss.recall(connection, node_keys.known(keys, node, own.signing_key.public_key()))
+        loss.recall(connection, node_keys.known(keys, node, Keyring.open(keys).first_identity))
     with contextlib.ExitStack() as stack:
         recorder: Recorder
         if own.role is Role.CEN:

@@ -43,9 +43,8 @@ def _spelled(value: str, *, words: bool) -> Iterator[tuple[str, str]]:
     yield names.latin_name(value), "in Latin letters"
     if any(map(str.isdigit, value)):
         yield text.compact(value), "as a bare number"
-    for key in names.keys(value):
-        if key[0] in "+~" and len(key) >= LEAST_KEY:
-            yield key, "as a key by sound"
+    for key in sounds(value):
+        yield key, "as a key by sound"
     if words:
         for word, _ in text.lexemes(value):
             if len(word) >= LEAST_WORD:
@@ -53,6 +52,11 @@ def _spelled(value: str, *, words: bool) -> Iterator[tuple[str, str]]:
         for word in value.split():
             if len(word) >= LEAST_WORD:
                 yield word, "a word of it"
+
+
+def sounds(value: str) -> list[str]:
+    """The keys by its sound that a value is looked for by; another's key may begin with one."""
+    return [key for key in names.keys(value) if key[0] in "+~" and len(key) >= LEAST_KEY]
 
 
 def _encoded(spelled: str) -> Iterator[tuple[bytes, str]]:

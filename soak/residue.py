@@ -38,6 +38,7 @@ from ledger.erasure import Eraser
 from ledger.ledger import Asked, Ledger
 from ledger.sessions import connect
 from projections import forgetting, positions
+from projections.canaries import sounds
 from projections.residues import Scan, Scanned, write_out
 from soak.exchange import Side, meet, side, work
 from soak.invented import OFFICER, premise, seizure
@@ -139,7 +140,7 @@ def run(
         Unfinished: something did not come to pass in time.
     """
     dice = random.Random(seed)
-    people = [_somebody(dice) for _ in range(subjects)]
+    people = _apart([_somebody(dice) for _ in range(subjects)], erased)
     with folder(in_memory=in_memory) as home, server(home) as running, contextlib.ExitStack() as stack:
         made = running.place / archiving.ARCHIVE
         made.mkdir(mode=0o700)
@@ -191,7 +192,7 @@ def run(
 
 
 def _somebody(dice: random.Random) -> Somebody:
-    def word(letters: str = string.ascii_lowercase, length: int = 24) -> str:  # so long that no two sound alike
+    def word(letters: str = string.ascii_lowercase, length: int = 24) -> str:  # so long that few sound alike
         return "".join(dice.choices(letters, k=length))
 
     return Somebody(
@@ -200,6 +201,23 @@ def _somebody(dice: random.Random) -> Somebody:
         number=word(string.ascii_uppercase + string.digits, 12) + str(dice.randrange(10)),
         address=f"{word().title()} {dice.randrange(1, 90)}, {word().title()}",
     )
+
+
+def _apart(people: Sequence[Somebody], count: int) -> list[Somebody]:
+    """These people, first as many as are to be erased, none of whom sounds like the beginning of anybody else.
+
+    A key by sound of theirs that somebody else's begins with would be found for ever, and not be theirs.
+    """
+    keys = {key: one for one in people[: 2 * count] for value in one.values for key in sounds(value)}
+    lengths = sorted({len(key) for key in keys})
+    alike = set()
+    for one in people:
+        for key in sounds(one.name):
+            begun_by = (keys.get(key[:length]) for length in lengths if length <= len(key))
+            alike |= {other.record_id for other in begun_by if other is not None and other is not one}
+    told = [one for one in people[: 2 * count] if one.record_id not in alike][:count]
+    first = {one.record_id for one in told}
+    return [*told, *(one for one in people if one.record_id not in first)]
 
 
 def _record(world: World, people: Sequence[Somebody]) -> None:

@@ -54,7 +54,8 @@ MUTANTS = (
                 Relay, "_take", ("told.wants_again:", "told.wants_again and self._plan().receipted <= told.number:")
             ),
         ),
-        within=100,
+        within=50,
+        first=80,
     ),
     Mutant(
         name="lines of the erased keep their keys",
@@ -91,6 +92,6 @@ MUTANTS = (
         run=telling_erased.run,
         changes=(Exchanged(erasing, "drop_quarantined", lambda *_: None),),
         within=20,
-        first=2_210,
+        first=3_140,
     ),
 )

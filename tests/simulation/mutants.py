@@ -204,7 +204,6 @@ MUTANTS = (
         run=exchanging.run,
         changes=NO_GAP_CHECK + NO_ROOT_AT_INBOX + NO_NUMBER,
         within=50,
-        first=60,
     ),
     Mutant(
         name="no dedup, and no root",

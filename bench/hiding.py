@@ -67,7 +67,8 @@ def measure(server: Server, wanted: set[str], *, rounds: int) -> Iterator[Findin
     with gate.reader(logins.url(place.url, Path(place.folder), logins.Reading.GATE)) as reader:
         vault = Vault(Keyring.open(Path(place.folder)))
         if "hidden-open" in wanted:
-            yield _opened(_opens(reader, secret, vault, cases), rounds, place)
+            looks = [_opens(reader, secret, vault, cases, how) for how in (gate.evenly, nullcontext)]
+            yield _opened(looks[0], looks[1], rounds, place)
         if "hidden-search" in wanted:
             yield _evened(reader, secret, rounds)
     server.drop(place)
@@ -103,12 +104,19 @@ def _filled(place: Place) -> dict[bool, UUID]:
     return cases
 
 
-def _opens(reader: Session, secret: str, vault: Vault, cases: dict[bool, UUID]) -> Look:
+def _opens(
+    reader: Session,
+    secret: str,
+    vault: Vault,
+    cases: dict[bool, UUID],
+    evenly: Callable[[], AbstractContextManager[None]],
+) -> Look:
     def look(with_hidden: bool) -> float:  # one of two
         case = cases[with_hidden]
         ticket = gate.ask(reader, secret, asked_as("seizure show", Role.OFFICER), [case], "x")
         began = time.perf_counter()
-        assert len(gate.open_record(reader, ticket, vault, case)) == 2
+        with evenly():
+            assert len(gate.open_record(reader, ticket, vault, case)) == 2
         return time.perf_counter() - began
 
     return look
@@ -126,23 +134,31 @@ def _seeks(reader: Session, secret: str, evenly: Callable[[], AbstractContextMan
     return look
 
 
-def _opened(look: Look, rounds: int, place: Place) -> Finding:
-    """Compare what is opened; then the gate takes longer wherever it finds somebody restricted, which must show."""
-    measured = [_round(look, number, LOOKS) for number in range(rounds)]
+def _opened(look: Look, bare: Look, rounds: int, place: Place) -> Finding:
+    """Compare what is opened in the even steps in which the node answers.
+
+    Without them, and when the gate takes longer wherever it finds somebody restricted, it must show.
+    """
+    measured = [_round(look, number, EVEN_LOOKS) for number in range(rounds)]
+    uneven = _round(bare, rounds, LOOKS)
     with connect(place.url) as session:
         session.execute(LEAK)
-    shown = _welch(_round(look, rounds, LOOKS))
+    shown = _welch(_round(bare, rounds, LOOKS))
     with connect(place.url) as session:
         schema.prepare(session, Path(place.folder))  # what was planted goes
-    return _row("hidden-open", measured, f"With a planted wait of {PLANTED_S * 1e3:.1f} ms: {shown:.1f}")
+    planted = f"with a planted wait of {PLANTED_S * 1e3:.1f} ms too: {shown:.1f}"
+    return _row("hidden-open", measured, f"{_bare(uneven)}, {planted}")
 
 
 def _evened(reader: Session, secret: str, rounds: int) -> Finding:
     """Compare searches in the even steps in which the node answers; without them it shows."""
     measured = [_round(_seeks(reader, secret, gate.evenly), number, EVEN_LOOKS) for number in range(rounds)]
-    shown = _round(_seeks(reader, secret, nullcontext), rounds, LOOKS)
-    plain = " and ".join(f"{statistics.median(shown[side]) * 1e6:,.0f}" for side in (True, False))
-    return _row("hidden-search", measured, f"Without the even steps ({plain} us): {_welch(shown):.1f}")
+    return _row("hidden-search", measured, _bare(_round(_seeks(reader, secret, nullcontext), rounds, LOOKS)))
+
+
+def _bare(took: dict[bool, list[float]]) -> str:
+    plain = " and ".join(f"{statistics.median(took[side]) * 1e6:,.0f}" for side in (True, False))
+    return f"Without the even steps ({plain} us): {_welch(took):.1f}"
 
 
 def _row(name: str, measured: list[dict[bool, list[float]]], control: str) -> Finding:

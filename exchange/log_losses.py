@@ -11,7 +11,7 @@ from exchange.cosigned import Cosigned
 from exchange.losses import Told
 from exchange.peers import Peer
 from ledger import log_loss, log_tree
-from ledger.checkpoint import NotCheckpoint
+from ledger.checkpoint import Head, NotCheckpoint
 from ledger.errors import Conflict, NotFound
 from ledger.log_loss import LogLoss
 from ledger.node_keys import NodeKeys
@@ -50,16 +50,8 @@ def is_waiting(connection: Session, told: LogLoss, note: str, at: datetime) -> b
 
 
 def _problem(connection: Session, told: LogLoss) -> str | None:
-    """Say why a statement does not fit what we have cosigned, None where it does."""
-    rows = connection.execute("SELECT size, root FROM exchange.witnessed WHERE origin = %s", [told.origin]).fetchall()
-    seen = {size: bytes(root) for size, root in rows}
-    if max(seen, default=0) > told.lost:
-        return "It names fewer lines than we have cosigned: it is for another size."
-    if seen.get(told.lost, told.root) != told.root:
-        return "We have cosigned another root at the size that was lost."
-    if seen.get(told.kept, told.kept_root) != told.kept_root:
-        return "We have cosigned another root at the size that was kept."
-    return None
+    kept, lost = Head(told.origin, told.kept, told.kept_root), Head(told.origin, told.lost, told.root)
+    return losses.misfit(connection, kept, lost)
 
 
 def accept(connection: Session, peer: Peer, known: NodeKeys, kept: Cosigned | None, at: datetime) -> Told:

@@ -75,13 +75,20 @@ def is_loss(known: NodeKeys) -> bool:
 def _problem(connection: Session, origin: str, told: Succession) -> str | None:
     """Say why a statement does not fit what we have cosigned, None where it does."""
     loss = told.loss
-    rows = connection.execute("SELECT size, root FROM exchange.witnessed WHERE origin = %s", [origin]).fetchall()
+    if loss is None:
+        return "It does not say what was lost."
+    return misfit(connection, Head(origin, told.size, loss.kept_root), Head(origin, loss.size, loss.root))
+
+
+def misfit(connection: Session, kept: Head, lost: Head) -> str | None:
+    """Say why what is kept and lost of a peer's tree does not fit what we have cosigned of it, None where it does."""
+    rows = connection.execute("SELECT size, root FROM exchange.witnessed WHERE origin = %s", [lost.origin]).fetchall()
     seen = {size: bytes(root) for size, root in rows}
-    if loss is None or max(seen, default=0) > loss.size:
-        return "It names fewer entries than we have cosigned: it is for another size."
-    if seen.get(loss.size, loss.root) != loss.root:
+    if max(seen, default=0) > lost.size:
+        return "It names less than we have cosigned: it is for another size."
+    if seen.get(lost.size, lost.root) != lost.root:
         return "We have cosigned another root at the size that was lost."
-    if seen.get(told.size, loss.kept_root) != loss.kept_root:
+    if seen.get(kept.size, kept.root) != kept.root:
         return "We have cosigned another root at the size that was kept."
     return None
 

@@ -11,10 +11,10 @@ from exchange.feed import Exporter
 from exchange.peers import Identity, Peer
 from ledger.ledger import Ledger
 from ledger.reader import Reader
-from ledger.sealer import seal_once
 from ledger.sessions import Session
 from tests.access.world import World
 from tests.exchange.nodes import LAWYER, OFFICER, now, premise, seizure
+from tests.sealing import seal_all
 
 DISCLOSED = "SELECT count(*) FROM processing.log WHERE operation = 'disclosure'"
 
@@ -32,8 +32,7 @@ def begin(closed: World, folder: Path) -> tuple[Identity, Peer]:
 
 
 def export(closed: World, session: Session, own: Identity, peer: Peer) -> None:
-    while seal_once(session):
-        pass
+    seal_all(session)
     with Reader.open(closed.database_url, keys=closed.home / "keys") as reader:
         premises.refresh(session, reader)
         exporter = Exporter(connection=session, reader=reader, own=own, peer=peer)

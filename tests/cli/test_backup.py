@@ -43,6 +43,7 @@ from soak.place import folder
 from tests.ledger.samples import OFFICER, seizure
 from tests.ledger.test_erasure import CUSTODIAN, person, readable
 from tests.projections.conftest import Node as ReadSide
+from tests.sealing import seal_all
 
 SMALL = {"shared_buffers": "'32MB'", "max_wal_size": "'128MB'", "min_wal_size": "'32MB'"}
 NODE = "XA"
@@ -150,8 +151,7 @@ def backed_up_twice(homes: Path) -> Iterator[Kept]:
         assert meanwhile
         for _ in range(3):
             made.batches.append(record(ledger, 10))
-            while seal_once(session):
-                pass
+            seal_all(session)
             made.positions.append(session.execute("SELECT size FROM ledger.seal_state").fetchone()[0])  # type: ignore[index]  # it has one row
             time.sleep(0.02)
             made.moments.append(datetime.now(UTC))
@@ -161,8 +161,7 @@ def backed_up_twice(homes: Path) -> Iterator[Kept]:
         assert not is_new
         backup.keep_keys(settings.keys, made.keys)
         made.after = record(ledger, 5)
-        while seal_once(session):
-            pass
+        seal_all(session)
         assert Prover.open(settings.keys, node=NODE, folder=settings.checkpoints).look(session).is_sound
     yield made
     server.stop()
@@ -178,8 +177,7 @@ def test_everything_acknowledged_before_a_backup_comes_back_and_goes_on(kept: Ke
             here = {row[0] for row in session.execute("SELECT DISTINCT record_id FROM ledger.entry")}
             assert kept.before | set.union(*kept.batches) == here
             record(ledger, 7)
-            while seal_once(session):
-                pass
+            seal_all(session)
         verdict = verify(url, keys=home.keys)
         assert (verdict.faults, verdict.entries) == ((), done.entries + 14)
     assert not (home.home / MARK).exists()

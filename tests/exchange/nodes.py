@@ -24,8 +24,8 @@ from exchange.peers import Identity, Peer
 from exchange.recording import EntryRecorder, NoticeRecorder
 from exchange.relay import _message
 from ledger.ledger import Ledger, Reader, Recorded
-from ledger.sealer import seal_once
 from ledger.sessions import connect
+from tests.sealing import seal_all
 
 OFFICER = Attribution(actor="o.one", role=Role.OFFICER, purpose=Purpose.DETECTION, legal_basis="CODE:1")
 SUPERVISOR = Attribution(actor="s.two", role=Role.SUPERVISOR, purpose=Purpose.DETECTION, legal_basis="CODE:1")
@@ -66,8 +66,7 @@ class Node:
         return self.ledger.execute(record_id or Ledger.new_id(), command, by)
 
     def seal(self) -> int:
-        while seal_once(self.session):
-            pass
+        seal_all(self.session)
         return self.reader.head()
 
     def export(self, peer: Peer, at: datetime | None = None) -> None:

@@ -20,6 +20,7 @@ from ledger.verdict import Verdict
 from ledger.whole_file import alone_in
 from tests.ledger.forging import AT, forge_leaf
 from tests.ledger.samples import OFFICER, more_goods, seizure
+from tests.sealing import seal_all
 
 TABLES = ("entry", "sealed", "subtree", "numbering", "checkpoint", "fault")
 
@@ -37,8 +38,7 @@ def prover(ledger: Ledger, keys: Path, folder: Path) -> Prover:
 def record(ledger: Ledger, session: Session, count: int) -> None:
     asked = [Asked(record_id=ledger.new_id(), command=seizure(), command_id=ledger.new_id()) for _ in range(count)]
     ledger.execute_all(asked, OFFICER)
-    while seal_once(session):
-        pass
+    seal_all(session)
 
 
 @pytest.fixture

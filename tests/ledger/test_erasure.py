@@ -24,9 +24,9 @@ from ledger.erasure import Eraser
 from ledger.errors import NotFound
 from ledger.keyring import Keyring
 from ledger.ledger import Ledger, Reader
-from ledger.sealer import seal_once
 from ledger.sessions import Session
 from tests.ledger.samples import OFFICER, seizure
+from tests.sealing import seal_all
 
 CUSTODIAN = Attribution(actor="dpo.one", role=Role.DATA_MANAGER, purpose=Purpose.ADMINISTRATION, legal_basis="LED:16-2")
 EXPIRED = ErasureGrounds.RETENTION_EXPIRED
@@ -214,8 +214,7 @@ def test_a_restored_database_is_erased_again_before_it_opens(
     ledger: Ledger, session: Session, reader: Reader, database_url: str, keys: Path
 ) -> None:
     who, case = on_record(ledger)
-    while seal_once(session):
-        pass
+    seal_all(session)
     kept = session.execute("SELECT * FROM ledger.subject_key").fetchall()
     erase(database_url, keys, who)
     for row in kept:  # a database restored from before: the keys are back, and nobody there knows of the erasure

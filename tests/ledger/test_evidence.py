@@ -19,11 +19,11 @@ from ledger.errors import NotFound
 from ledger.ledger import Ledger
 from ledger.node_keys import fingerprint
 from ledger.prover import Prover
-from ledger.sealer import seal_once
 from ledger.sessions import Session
 from ledger.verify_evidence import Refuted, check
 from tests.ledger.samples import OFFICER, more_goods, seizure
 from tests.ledger.test_checkpoints import record
+from tests.sealing import seal_all
 
 SECRET = "the courier hid it under the spare wheel"
 WITNESSES = {"ncen/BE": Ed25519PrivateKey.generate(), "ncen/DE-NORTH": Ed25519PrivateKey.generate()}
@@ -54,8 +54,7 @@ class Case:
         ledger.execute(self.record_id, seizure(narrative=SECRET), OFFICER)
         ledger.execute(self.record_id, more_goods(), OFFICER)
         record(ledger, session, 147)
-        while seal_once(session):
-            pass
+        seal_all(session)
         prover.look(session)
         cosign(session, prover)
         record(ledger, session, 20)

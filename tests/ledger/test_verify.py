@@ -13,6 +13,7 @@ from ledger.sessions import Session
 from ledger.verify import Verdict, verify
 from tests.ledger.forging import AT, forge_leaf
 from tests.ledger.samples import OFFICER, more_goods, seizure
+from tests.sealing import seal_all
 
 COUNT = 600
 TABLES = ("entry", "sealed", "subtree", "numbering")
@@ -30,8 +31,7 @@ def rewriting(ledger: Ledger, session: Session, database_url: str) -> Session:
         for n in range(50)
     ]
     ledger.execute_all(personal, OFFICER)
-    while seal_once(session):
-        pass
+    seal_all(session)
     verdict = verify(database_url)
     assert (verdict.is_sound, verdict.entries, verdict.unsealed) == (True, COUNT, 0)
     for table in TABLES:

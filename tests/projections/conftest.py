@@ -18,7 +18,6 @@ from domain.event import Command
 from ledger.keyring import Keyring
 from ledger.ledger import Ledger, Reader, Recorded
 from ledger.received import Received, append_received
-from ledger.sealer import seal_once
 from ledger.sessions import connect
 from ledger.vault import Vault
 from projections import fresh, positions
@@ -28,6 +27,7 @@ from projections.projection import Projection
 from projections.projector import run
 from projections.slot import Slot
 from projections.slot import connect as connect_projector
+from tests.sealing import seal_all
 
 OFFICER = Attribution(actor="officer-7", role=Role.OFFICER, purpose=Purpose.DETECTION, legal_basis="LAW:1")
 SUPERVISOR = Attribution(actor="chief-1", role=Role.SUPERVISOR, purpose=Purpose.DETECTION, legal_basis="LAW:1")
@@ -60,8 +60,7 @@ class Node:
     def seal(self) -> int:
         """Seal all that is recorded and give the head."""
         with connect(self.database_url) as connection:
-            while seal_once(connection):
-                pass
+            seal_all(connection)
             row = connection.execute("SELECT coalesce(max(position), 0) FROM ledger.sealed").fetchone()
         assert row is not None
         return int(row[0])

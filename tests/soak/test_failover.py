@@ -14,7 +14,6 @@ import pytest
 from cli.postgres import EmbeddedPostgres
 from cli.processes import server_account, until
 from ledger.ledger import Ledger
-from ledger.sealer import seal_once
 from ledger.sessions import connect
 from ledger.verify import verify
 from projections.asking import NotReady
@@ -23,6 +22,7 @@ from soak.place import DATABASE, SMALL, folder, kill, server
 from tests.ledger.samples import OFFICER, seizure
 from tests.projections.conftest import Node
 from tests.projections.invented import named
+from tests.sealing import seal_all
 
 NODE = "NL"
 
@@ -104,8 +104,7 @@ def test_a_synchronous_standby_has_all_that_was_acknowledged_when_the_primary_is
     assert acknowledged <= recorded(here)
     with Ledger.open(here, node=NODE, keys=keys) as ledger, connect(here) as session:
         ledger.execute(ledger.new_id(), seizure(), OFFICER)
-        while seal_once(session):
-            pass
+        seal_all(session)
     verdict = verify(here, keys=keys)
     assert (verdict.faults, verdict.unsealed) == ((), 0)
     assert verdict.entries > len(acknowledged)

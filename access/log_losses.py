@@ -11,15 +11,14 @@ from pathlib import Path
 import msgspec
 
 from access.log_prover import LogProver, misfits
-from ledger import log_loss, log_tree, node_keys
-from ledger.checkpoint import NotCheckpoint
+from ledger import checkpoint, log_loss, log_tree, node_keys
 from ledger.checkpoints import Signed
 from ledger.errors import Conflict, Damaged, NotFound
 from ledger.keyring import Keyring
 from ledger.log_loss import LogLoss
 from ledger.log_tree import LogTree
 from ledger.merkle import EMPTY_ROOT
-from ledger.node_keys import NodeKey, NodeKeys, Why
+from ledger.node_keys import NodeKeys, Why
 from ledger.sessions import Session
 from ledger.tree import Tree
 
@@ -96,19 +95,11 @@ def _fresh(  # noqa: PLR0913, PLR0917  # as `acknowledge`
 ) -> NodeKeys:
     """The node's keys, the newest of which has signed nothing of what was lost and no statement before."""
     newest = known.keys[-1].public_key
-    own = NodeKeys(prover.origin, (NodeKey(public_key=newest),))
-    if not any(_is_by(one, prover.origin, own) for one in lost) and all(told.key != newest for told in before):
+    has_signed = any(checkpoint.is_by(one.note, prover.origin, newest) for one in lost)
+    if not has_signed and all(told.key != newest for told in before):
         return known
     keyring, size = Keyring.open(keys), Tree(session).size()
     return node_keys.replace(keyring.folder, known, keyring.signing_key, size=size, why=Why.ROTATED)
-
-
-def _is_by(signed: Signed, origin: str, keys: NodeKeys) -> bool:
-    try:
-        log_tree.read(signed.note, origin, keys)
-    except NotCheckpoint:
-        return False
-    return True
 
 
 def listed(session: Session, prover: LogProver) -> list[Acknowledged]:

@@ -13,8 +13,8 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from access import reports
-from ledger import log_loss, log_tree, node_keys
-from ledger.checkpoint import Head, NotCheckpoint
+from ledger import checkpoint, log_loss, log_tree, node_keys
+from ledger.checkpoint import Head
 from ledger.checkpoints import Signed
 from ledger.errors import Damaged, NotFound
 from ledger.keyring import Keyring
@@ -87,8 +87,9 @@ class LogProver:
         return tuple(faults)
 
     def _sign(self, session: Session, head: Head, newest: Signed | None, key: Ed25519PrivateKey) -> None:
+        public_key = key.public_key().public_bytes_raw()
         is_signed = newest is not None and newest.head == head and newest.is_stored
-        if newest is not None and is_signed and _is_by(newest.note, self.origin, key):
+        if newest is not None and is_signed and checkpoint.is_by(newest.note, self.origin, public_key):
             log_tree.keep(self.folder, newest.note, head)
         else:
             log_tree.store(session, head, key, self.folder)
@@ -158,12 +159,3 @@ def witnessed(session: Session) -> list[Witnessed]:
 
 def _of_chain(gap: reports.Gap) -> str:
     return f"Line {gap.number} of the processing log {gap.what}."
-
-
-def _is_by(note: str, origin: str, key: Ed25519PrivateKey) -> bool:
-    own = NodeKeys(origin, (node_keys.NodeKey(public_key=key.public_key().public_bytes_raw()),))
-    try:
-        log_tree.read(note, origin, own)
-    except NotCheckpoint:
-        return False
-    return True

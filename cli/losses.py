@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 from cli import output, show
 from cli.acting import ACTING, Acting, opened
 from cli.output import Misused, NotFound, VerificationFailed
+from cli.settings import load
 from cli.signing import require_command
 from cli.verify import proving
 from domain.attribution import Attribution, Purpose, Role
@@ -44,8 +45,7 @@ def acknowledge(
     said = " ".join(reason.split())
     if not 0 < len(said) <= MOST_REASON:
         raise Misused(f"Say why, in at most {MOST_REASON} characters: it stays on record.")
-    with opened() as (_, settings):
-        by = acting.attribution(settings, role=Role.ADMINISTRATOR, purpose=Purpose.ADMINISTRATION)
+    by = acting.attribution(load(), role=Role.ADMINISTRATOR, purpose=Purpose.ADMINISTRATION)
     require_command(by.role, AcknowledgeLoss(statement=1, kept=0, lost=1, cause=cause))
     problem = _state(said, by)
     if not _put_on_record(cause, by) and problem is not None:

@@ -26,12 +26,6 @@ FEEDS = """
 SELECT peer.node, peer.role, coalesce(feed.position, 0), coalesce(feed.number, 0),
        coalesce((SELECT max(size) FROM exchange.receipt WHERE receipt.peer = peer.node), 0),
        coalesce(inbox_feed.number, 0), inbox_feed.stopped IS NOT NULL, peer.state,
-       coalesce(feed.is_parted, false)
-       OR EXISTS (SELECT FROM exchange.receipt_before b WHERE b.peer = peer.node AND b.epoch > feed.epoch)
-       OR coalesce((SELECT split_part(r.note, E'\n\n', 1) <> split_part(coalesce(o.checkpoint, '?'), E'\n\n', 1)
-                    FROM exchange.receipt r
-                    LEFT JOIN exchange.feed_out o ON o.peer = r.peer AND o.number = r.size
-                    WHERE r.peer = peer.node ORDER BY r.size DESC LIMIT 1), false),
        feed.epoch > 0 AND NOT EXISTS (SELECT FROM exchange.receipt WHERE receipt.peer = peer.node),
        EXISTS (SELECT FROM exchange.inbox_opening o WHERE o.origin = peer.node
                AND o.epoch > inbox_feed.epoch AND o.epoch > inbox_feed.passed)
@@ -119,7 +113,7 @@ def _reached(settings: Settings) -> dict[str, Any]:
     """Return how far ledger, projections and feeds have come; nothing of them when PostgreSQL does not answer."""
     import psycopg
 
-    from exchange import renewing
+    from exchange import feed_epoch, renewing
     from ledger import card_keys
     from projections.positions import positions
 
@@ -133,14 +127,17 @@ def _reached(settings: Settings) -> dict[str, Any]:
             reached["proof"] = [dict(zip(checks, row, strict=True)) for row in connection.execute(PROOF).fetchall()]
             reached["log"] = _log_lag(connection)
             reached["log_losses"] = _log_losses(connection)
-            names = ("peer", "role", "decided", "released", "receipted", "received", "stopped", "state", "older_copy")
+            names = ("peer", "role", "decided", "released", "receipted", "received", "stopped", "state")
             anew = ("begun_anew", "begins_anew")
             feeds = connection.execute(FEEDS).fetchall()
             losses = ("statement", "kept", "lost", "acknowledged_at", "reason")
             reached["losses"] = [dict(zip(losses, row, strict=True)) for row in connection.execute(LOSSES).fetchall()]
             pending = [name.split("/")[1] for name, _ in connection.execute(PENDING).fetchall()]
             reached["peer_losses"] = list(dict.fromkeys(pending))
-            reached["feeds"] = [dict(zip((*names, *anew), feed, strict=True)) for feed in feeds]
+            closed = feed_epoch.closed(connection)
+            reached["feeds"] = [
+                dict(zip((*names, *anew), feed, strict=True)) | {"older_copy": feed[0] in closed} for feed in feeds
+            ]
             reached["held"] = dict(connection.execute(HELD).fetchall())
             reached["waiting_for_cards"] = renewing.waiting(connection, card_keys.edition(settings.keys))
         reached["projections"] = [msgspec.to_builtins(position) for position in positions(database_url(settings))]

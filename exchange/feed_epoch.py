@@ -19,14 +19,19 @@ from ledger.merkle import Frontier
 from ledger.sessions import Session
 
 NEWEST_LOSS = "SELECT coalesce(max(serial), 0) FROM ledger.loss"
-REACHED = """
-    SELECT NOT EXISTS (SELECT FROM exchange.receipt_before b WHERE b.peer = %s AND b.epoch >= %s)
-    AND ((SELECT f.is_parted FROM exchange.feed f WHERE f.peer = %s)
-        OR EXISTS (SELECT FROM exchange.receipt_before b WHERE b.peer = %s AND b.epoch > %s)
-        OR coalesce((SELECT split_part(r.note, E'\n\n', 1) <> split_part(coalesce(o.checkpoint, '?'), E'\n\n', 1)
-            FROM exchange.receipt r LEFT JOIN exchange.feed_out o ON o.peer = r.peer AND o.number = r.size
-            WHERE r.peer = %s ORDER BY r.size DESC LIMIT 1), %s > 0))
+_IS_AHEAD = "f.is_parted OR EXISTS (SELECT FROM exchange.receipt_before b WHERE b.peer = f.peer AND b.epoch > f.epoch)"
+"""Whether the peer of a feed f was sent otherwise than we know, or has signed in an epoch that we have lost."""
+_IS_OTHER = """
+    (SELECT split_part(r.note, E'\n\n', 1) <> split_part(coalesce(o.checkpoint, '?'), E'\n\n', 1)
+    FROM exchange.receipt r LEFT JOIN exchange.feed_out o ON o.peer = r.peer AND o.number = r.size
+    WHERE r.peer = f.peer ORDER BY r.size DESC LIMIT 1)
 """
+"""Whether its newest receipt is for other lines than are here; null where it has signed for none."""
+REACHED = f"""
+    SELECT NOT EXISTS (SELECT FROM exchange.receipt_before b WHERE b.peer = f.peer AND b.epoch >= %s)
+        AND ({_IS_AHEAD} OR coalesce({_IS_OTHER}, f.epoch > 0))
+    FROM exchange.feed f WHERE f.peer = %s
+"""  # noqa: S608  # our own words
 """Whether the peer has signed for lines that we do not have, in this epoch or a later one that we have lost, or was
 sent otherwise than we know what it has signed for. An epoch of which it has signed for nothing gives way to a newer
 loss; never is one begun for which it has signed already."""
@@ -64,7 +69,7 @@ def begin(connection: Session, peer: str, now: datetime) -> Feed | None:
     feed = outbox.load(connection, peer)
     if feed.epoch >= loss:
         return None
-    reached = connection.execute(REACHED, [peer, loss, peer, peer, feed.epoch, peer, feed.epoch]).fetchone()
+    reached = connection.execute(REACHED.encode(), [loss, peer]).fetchone()
     if reached != (True,):
         return None
     _put_aside(connection, feed, now)
@@ -107,21 +112,14 @@ def may_hold(connection: Session, peer: str, record_id: UUID) -> bool:
     return connection.execute(MAY_HOLD, [peer, record_id]).fetchone() == (True,)
 
 
-CLOSED = """
-    SELECT f.peer FROM exchange.feed f WHERE f.is_parted OR EXISTS
-        (SELECT FROM exchange.receipt_before b WHERE b.peer = f.peer AND b.epoch > f.epoch)
-    OR (SELECT split_part(r.note, E'\n\n', 1) <> split_part(coalesce(o.checkpoint, '?'), E'\n\n', 1)
-        FROM exchange.receipt r LEFT JOIN exchange.feed_out o ON o.peer = r.peer AND o.number = r.size
-        WHERE r.peer = f.peer ORDER BY r.size DESC LIMIT 1)
-    ORDER BY f.peer
-"""
+CLOSED = f"SELECT f.peer FROM exchange.feed f WHERE {_IS_AHEAD} OR {_IS_OTHER} ORDER BY f.peer"  # noqa: S608  # our own words
 
 
 def closed(connection: Session) -> list[str]:
     """The peers that have signed for lines that are not here; none where nothing is exchanged."""
     if connection.execute("SELECT to_regclass('exchange.receipt_before')").fetchone() == (None,):
         return []
-    return [peer for (peer,) in connection.execute(CLOSED).fetchall()]
+    return [peer for (peer,) in connection.execute(CLOSED.encode()).fetchall()]
 
 
 # ---------------------------------------------------------------- what is put aside, to be seen

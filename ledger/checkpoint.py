@@ -79,6 +79,15 @@ def read(signed: str, *, origin: str, key: Ed25519PublicKey) -> Head:
     return head
 
 
+def is_by(signed: str, origin: str, public_key: bytes) -> bool:
+    """Tell whether a note is a checkpoint of this tree that was signed by this key."""
+    try:
+        read(signed, origin=origin, key=Ed25519PublicKey.from_public_bytes(public_key))
+    except NotCheckpoint:
+        return False
+    return True
+
+
 def unsigned(signed: str) -> Head:
     """Return what a note says, whoever has signed it: to find the key that should have.
 

@@ -15,7 +15,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from ledger import checkpoint, note
-from ledger.checkpoint import Head, NotCheckpoint
+from ledger.checkpoint import NotCheckpoint
 from ledger.errors import Unsafe
 from ledger.node_keys import MOST_NOTE_BYTES, NodeKeys
 from ledger.whole_file import write_whole
@@ -135,14 +135,6 @@ def is_lost(signed: str, origin: str, keys: NodeKeys, losses: tuple[LogLoss, ...
     for told in losses:
         if not told.kept < head.size <= told.lost or (head.size == told.lost and head.root != told.root):
             continue
-        if any(_is_by(signed, origin, key) for key in public[: public.index(told.key)]):
+        if any(checkpoint.is_by(signed, origin, key) for key in public[: public.index(told.key)]):
             return told.serial
     return None
-
-
-def _is_by(signed: str, origin: str, key: bytes) -> bool:
-    try:
-        read: Head | None = checkpoint.read(signed, origin=origin, key=Ed25519PublicKey.from_public_bytes(key))
-    except NotCheckpoint:
-        read = None
-    return read is not None

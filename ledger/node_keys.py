@@ -121,7 +121,7 @@ class NodeKeys(msgspec.Struct, frozen=True):
                 continue
             if head.size == loss.size and head.root != loss.root:
                 continue
-            if any(_is_by(signed, self.origin, key) for key in self.keys[: told.serial]):
+            if any(checkpoint.is_by(signed, self.origin, key.public_key) for key in self.keys[: told.serial]):
                 return True
         return False
 
@@ -142,14 +142,6 @@ class NodeKeys(msgspec.Struct, frozen=True):
                 except NotCheckpoint as error:
                     problem = error
         raise problem
-
-
-def _is_by(signed: str, origin: str, key: NodeKey) -> bool:
-    try:
-        checkpoint.read(signed, origin=origin, key=Ed25519PublicKey.from_public_bytes(key.public_key))
-    except NotCheckpoint:
-        return False
-    return True
 
 
 def fingerprint(public_key: bytes) -> str:

@@ -30,9 +30,10 @@ def newest_loss(_: Session, transaction: Transaction, __: Sequence[Any]) -> Answ
 @statement(feed_epoch.REACHED)
 def reached(_: Session, transaction: Transaction, parameters: Sequence[Any]) -> Answer:
     """Whether the peer has signed for lines that are not here."""
-    peer, loss, _same, _again, epoch, *_more = parameters
+    loss, peer = parameters
     feed = transaction.get("feed", peer)
     assert feed is not None
+    epoch = feed["epoch"]
     signed = {key[1] for key, _ in _all_of(transaction, "receipt_before", peer)}
     newest = max((key[1] for key, _ in _all_of(transaction, "receipt", peer)), default=None)
     is_lost = epoch > 0

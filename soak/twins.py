@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Self
 from uuid import UUID
 
-from cli.processes import until
 from domain.attribution import Attribution
 from domain.event import Command
 from exchange import cen, schema
@@ -21,16 +20,15 @@ from exchange.cen import CenExporter
 from exchange.peers import Identity
 from exchange.relay import _message
 from ledger.ledger import Asked, Ledger
-from ledger.sealer import seal_once
 from ledger.sessions import connect
 from soak.histories import History
 from soak.invented import NODE, OFFICER, SUPERVISOR
+from soak.sealing import seal_all
 
 LINE = "number, core, boxed_key, leaf_hash, proof, checkpoint, held"
 CHUNK = 4
 LISTENER = "ZZ-CEN"
 SEALED_WITHIN_S = 60.0
-UNSEALED = b"SELECT (SELECT count(*) FROM ledger.entry) - (SELECT size FROM ledger.seal_state)"
 
 Personal = tuple[int | None, int | None]
 
@@ -61,13 +59,7 @@ class Twin:
 
     def _seal(self) -> None:
         """Seal all there is: a transaction anywhere on the server, such as autovacuum's, may hold it back a while."""
-
-        def is_sealed() -> bool:
-            while seal_once(self.session):
-                pass
-            return self.session.execute(UNSEALED).fetchone() == (0,)
-
-        if not until(is_sealed, wait_s=SEALED_WITHIN_S):
+        if not seal_all(self.session, wait_s=SEALED_WITHIN_S):
             raise TimeoutError(f"Something has held the numbering of entries back for {SEALED_WITHIN_S:.0f} seconds.")
 
     def do(self, commands: list[tuple[UUID, Command]], by: Attribution) -> None:

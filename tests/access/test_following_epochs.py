@@ -12,9 +12,9 @@ from exchange.peers import Identity, Peer
 from ledger.ledger import Ledger
 from ledger.reader import Reader
 from ledger.sessions import Session
+from soak.sealing import seal_all
 from tests.access.world import World
 from tests.exchange.nodes import LAWYER, OFFICER, now, premise, seizure
-from tests.sealing import seal_all
 
 DISCLOSED = "SELECT count(*) FROM processing.log WHERE operation = 'disclosure'"
 

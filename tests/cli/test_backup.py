@@ -40,10 +40,10 @@ from projections.asking import NotReady
 from projections.positions import wait_for
 from projections.search import search
 from soak.place import folder
+from soak.sealing import seal_all
 from tests.ledger.samples import OFFICER, seizure
 from tests.ledger.test_erasure import CUSTODIAN, person, readable
 from tests.projections.conftest import Node as ReadSide
-from tests.sealing import seal_all
 
 SMALL = {"shared_buffers": "'32MB'", "max_wal_size": "'128MB'", "min_wal_size": "'32MB'"}
 NODE = "XA"

@@ -25,7 +25,7 @@ from exchange.recording import EntryRecorder, NoticeRecorder
 from exchange.relay import _message
 from ledger.ledger import Ledger, Reader, Recorded
 from ledger.sessions import connect
-from tests.sealing import seal_all
+from soak.sealing import seal_all
 
 OFFICER = Attribution(actor="o.one", role=Role.OFFICER, purpose=Purpose.DETECTION, legal_basis="CODE:1")
 SUPERVISOR = Attribution(actor="s.two", role=Role.SUPERVISOR, purpose=Purpose.DETECTION, legal_basis="CODE:1")

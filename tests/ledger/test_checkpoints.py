@@ -18,9 +18,9 @@ from ledger.sealer import seal_once
 from ledger.sessions import Session, connect
 from ledger.verdict import Verdict
 from ledger.whole_file import alone_in
+from soak.sealing import seal_all
 from tests.ledger.forging import AT, forge_leaf
 from tests.ledger.samples import OFFICER, more_goods, seizure
-from tests.sealing import seal_all
 
 TABLES = ("entry", "sealed", "subtree", "numbering", "checkpoint", "fault")
 

@@ -25,8 +25,8 @@ from ledger.errors import NotFound
 from ledger.keyring import Keyring
 from ledger.ledger import Ledger, Reader
 from ledger.sessions import Session
+from soak.sealing import seal_all
 from tests.ledger.samples import OFFICER, seizure
-from tests.sealing import seal_all
 
 CUSTODIAN = Attribution(actor="dpo.one", role=Role.DATA_MANAGER, purpose=Purpose.ADMINISTRATION, legal_basis="LED:16-2")
 EXPIRED = ErasureGrounds.RETENTION_EXPIRED

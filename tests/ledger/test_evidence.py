@@ -21,9 +21,9 @@ from ledger.node_keys import fingerprint
 from ledger.prover import Prover
 from ledger.sessions import Session
 from ledger.verify_evidence import Refuted, check
+from soak.sealing import seal_all
 from tests.ledger.samples import OFFICER, more_goods, seizure
 from tests.ledger.test_checkpoints import record
-from tests.sealing import seal_all
 
 SECRET = "the courier hid it under the spare wheel"
 WITNESSES = {"ncen/BE": Ed25519PrivateKey.generate(), "ncen/DE-NORTH": Ed25519PrivateKey.generate()}

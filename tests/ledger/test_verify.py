@@ -11,9 +11,9 @@ from ledger.ledger import Asked, Ledger, Reader
 from ledger.sealer import seal_once
 from ledger.sessions import Session
 from ledger.verify import Verdict, verify
+from soak.sealing import seal_all
 from tests.ledger.forging import AT, forge_leaf
 from tests.ledger.samples import OFFICER, more_goods, seizure
-from tests.sealing import seal_all
 
 COUNT = 600
 TABLES = ("entry", "sealed", "subtree", "numbering")

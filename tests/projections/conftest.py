@@ -27,7 +27,7 @@ from projections.projection import Projection
 from projections.projector import run
 from projections.slot import Slot
 from projections.slot import connect as connect_projector
-from tests.sealing import seal_all
+from soak.sealing import seal_all
 
 OFFICER = Attribution(actor="officer-7", role=Role.OFFICER, purpose=Purpose.DETECTION, legal_basis="LAW:1")
 SUPERVISOR = Attribution(actor="chief-1", role=Role.SUPERVISOR, purpose=Purpose.DETECTION, legal_basis="LAW:1")

@@ -19,10 +19,10 @@ from ledger.verify import verify
 from projections.asking import NotReady
 from projections.search import search
 from soak.place import DATABASE, SMALL, folder, kill, server
+from soak.sealing import seal_all
 from tests.ledger.samples import OFFICER, seizure
 from tests.projections.conftest import Node
 from tests.projections.invented import named
-from tests.sealing import seal_all
 
 NODE = "NL"
 

@@ -21,9 +21,6 @@ _ACCEPTED = """
     SELECT note FROM exchange.peer_loss WHERE origin = %s AND accepted_at IS NOT NULL ORDER BY serial
 """
 _NEWEST = "SELECT note, told_at, accepted_at FROM exchange.peer_loss WHERE origin = %s ORDER BY serial DESC LIMIT 1"
-_KEEP = """
-    INSERT INTO exchange.peer_loss (origin, serial, note, told_at) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING
-"""
 
 
 def is_accepted(connection: Session, origin: str, note: str) -> bool:
@@ -45,7 +42,7 @@ def is_waiting(connection: Session, told: LogLoss, note: str, at: datetime) -> b
     """Keep a statement for our administrator; False where it does not fit what we have cosigned."""
     if _problem(connection, told) is not None:
         return False
-    connection.execute(_KEEP, [told.origin, told.serial, note, at])
+    losses.keep(connection, told.origin, told.serial, note, at)
     return True
 
 
@@ -73,11 +70,7 @@ def accept(connection: Session, peer: Peer, known: NodeKeys, kept: Cosigned | No
                 read(connection, origin, known, note)
             except NotCheckpoint as error:
                 raise Conflict(f"The statement does not follow upon the keys that we know. {error}") from None
-            problem = _problem(connection, stated)
-            if problem is not None:
-                raise Conflict(f"The statement does not fit what we have cosigned. {problem}")
-            losses.set_aside(connection, origin, stated.serial, stated.kept)
-            losses.accepted(connection, origin, stated.serial, at)
+            losses.go_back(connection, origin, stated.serial, stated.kept, _problem(connection, stated), at)
     losses.keep_outside(connection, origin, kept)
     return Told(
         peer=peer.node,

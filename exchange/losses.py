@@ -52,8 +52,13 @@ def is_waiting(connection: Session, known: NodeKeys, note: str, at: datetime) ->
     told = known.losses[-1]
     if _problem(connection, known.origin, told) is not None:
         return False
-    connection.execute(_KEEP, [known.origin, told.serial, note, at])
+    keep(connection, known.origin, told.serial, note, at)
     return True
+
+
+def keep(connection: Session, origin: str, serial: int, note: str, at: datetime) -> None:
+    """Keep a statement of a tree's loss, which waits for our administrator; one that is kept stays as it is."""
+    connection.execute(_KEEP, [origin, serial, note, at])
 
 
 def with_waiting(connection: Session, known: NodeKeys) -> NodeKeys:
@@ -119,26 +124,26 @@ def _take(connection: Session, origin: str, known: NodeKeys, note: str, at: date
         stated = node_keys.chain(origin, known.keys[0].public_key, (*known.notes, note)).losses[-1]
     except NotCheckpoint as error:
         raise Conflict(f"The statement does not follow upon the keys that we know. {error}") from None
-    problem = _problem(connection, origin, stated)
-    if problem is not None:
-        raise Conflict(f"The statement does not fit what we have cosigned. {problem}")
-    set_aside(connection, origin, stated.serial, stated.size)
+    go_back(connection, origin, stated.serial, stated.size, _problem(connection, origin, stated), at)
     connection.execute(
         "INSERT INTO exchange.peer_succession (origin, serial, note) VALUES (%s, %s, %s)",
         [origin, stated.serial, note],
     )
-    accepted(connection, origin, stated.serial, at)
 
 
-def accepted(connection: Session, origin: str, serial: int, at: datetime) -> None:
-    """Note that our administrator has accepted a statement."""
-    connection.execute(_ACCEPT, [at, origin, serial])
+def go_back(  # noqa: PLR0913, PLR0917  # which statement of which tree
+    connection: Session, origin: str, serial: int, kept: int, problem: str | None, at: datetime
+) -> None:
+    """Let what we cosigned of a tree beyond a size lie by itself, since our administrator accepts the statement.
 
-
-def set_aside(connection: Session, origin: str, serial: int, kept: int) -> None:
-    """Let what we cosigned of a tree beyond a size lie by itself, with the number of the statement."""
+    Raises:
+        Conflict: there is a `problem` with it.
+    """
+    if problem is not None:
+        raise Conflict(f"The statement does not fit what we have cosigned. {problem}")
     connection.execute(_SET_ASIDE, [serial, origin, kept])
     connection.execute("DELETE FROM exchange.witnessed WHERE origin = %s AND size > %s", [origin, kept])
+    connection.execute(_ACCEPT, [at, origin, serial])
 
 
 def keep_outside(connection: Session, origin: str, kept: Cosigned | None) -> None:

@@ -31,6 +31,14 @@ CANARIES = (
     "dashboard", "Ultramar", "PT509442013", "same fingerprints", "lookout", 'PT"',
 )  # fmt: skip
 """What is said of persons and businesses, each in one place."""
+BY_CHANCE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=:[0-9]{2})\.[0-9]+")
+"""Ids, and parts of seconds: four digits stand in them now and then that are nobody's year of birth."""
+
+
+def tells(answer: str) -> list[str]:
+    """What an answer tells of persons and businesses."""
+    said = BY_CHANCE.sub("", answer)
+    return [one for one in CANARIES if one in said]
 
 
 class Assigned:
@@ -145,7 +153,7 @@ def test_an_analyst_sees_no_personal_value_at_any_endpoint(told: Told) -> None:
     showing = []
     for line, answer in told.answers().items():
         assert "Traceback" not in answer
-        showing += [(line, one) for one in (*CANARIES, *subjects) if one in answer]
+        showing += [(line, one) for one in (*tells(answer), *(one for one in subjects if one in answer))]
     assert not showing
 
 
@@ -158,9 +166,10 @@ def test_the_canaries_show_where_the_mask_is_taken_away(told: Told) -> None:
             " LANGUAGE sql STABLE AS 'SELECT false'"
         )
     answers = told.answers()
-    missing = [one for one in CANARIES if not any(one in answer for answer in answers.values())]
+    told_by = [tells(answer) for answer in answers.values()]
+    missing = [one for one in CANARIES if not any(one in found for found in told_by)]
     assert not missing, "each canary is told somewhere"
-    assert sum(any(one in answer for one in CANARIES) for answer in answers.values()) >= 20
+    assert sum(map(bool, told_by)) >= 20
 
 
 def test_what_is_said_does_not_leave_the_database_and_no_key_of_it_does(told: Told) -> None:
@@ -179,7 +188,7 @@ def test_what_is_said_does_not_leave_the_database_and_no_key_of_it_does(told: To
         (row,) = session.execute(
             "SELECT * FROM gate.described(%s, %s, %s, %s, 'person', %s)", [*ticket.given, [UUID(told.person)]]
         ).fetchall()
-        assert not any(one in json.dumps(row) for one in CANARIES)
+        assert not tells(json.dumps(row))
         for statement in (
             "SELECT * FROM gate.by_number(%s, %s, %s, %s, 'person', 'ab123456')",
             "SELECT * FROM gate.told(%s, %s, %s, %s, 'seizure', 'dashboard')",

@@ -5,6 +5,8 @@ what it sent and received. No table holds a key that opens personal data, but fo
 can open.
 """
 
+from hashlib import sha256
+
 from ledger import erasure
 from ledger import schema as ledger_schema
 from ledger.sessions import connect
@@ -334,6 +336,12 @@ END $$;
 """
 
 
+EDITION = f"ncen {sha256(STATEMENTS.encode()).hexdigest()}"
+"""By which statements the tables were made, as a comment on the schema: they are not said again to tables in use, since
+`ALTER TABLE` waits for all who read them, and they for it, also where it finds nothing to change."""
+_MADE_BY = "SELECT obj_description(to_regnamespace('exchange'), 'pg_namespace')"
+
+
 def prepare(database_url: str, *, node: str, role: str = "nation") -> None:
     """Make the tables that are missing (the ledger's too) and remember who we are; to be repeated at will.
 
@@ -345,7 +353,9 @@ def prepare(database_url: str, *, node: str, role: str = "nation") -> None:
     with connect(database_url) as connection, connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         erasure.prepare(connection)
-        connection.execute(STATEMENTS)
+        if connection.execute(_MADE_BY).fetchone() != (EDITION,):
+            connection.execute(STATEMENTS)
+            connection.execute(f"COMMENT ON SCHEMA exchange IS '{EDITION}'".encode())
         connection.execute(
             "INSERT INTO exchange.own (node, role) VALUES (%s, %s) ON CONFLICT DO NOTHING",
             [node, role],

@@ -32,7 +32,12 @@ CREATE TABLE IF NOT EXISTS processing.log (
     hash bytea NOT NULL,
     PRIMARY KEY (number, at)
 ) PARTITION BY RANGE (at);
-ALTER TABLE processing.log ADD COLUMN IF NOT EXISTS is_unmasking boolean NOT NULL DEFAULT false;
+DO $$ BEGIN  -- a table in use is locked only where there is something to change
+    IF NOT EXISTS (SELECT FROM pg_attribute
+            WHERE attrelid = 'processing.log'::regclass AND attname = 'is_unmasking' AND NOT attisdropped) THEN
+        ALTER TABLE processing.log ADD COLUMN is_unmasking boolean NOT NULL DEFAULT false;
+    END IF;
+END $$;
 CREATE INDEX IF NOT EXISTS log_ticket ON processing.log (ticket);
 CREATE INDEX IF NOT EXISTS log_answers ON processing.log (answers) WHERE answers IS NOT NULL;
 CREATE INDEX IF NOT EXISTS log_records ON processing.log USING gin (records);
@@ -56,8 +61,13 @@ CREATE TABLE IF NOT EXISTS processing.dropped (
 );
 
 CREATE TABLE IF NOT EXISTS processing.disclosed (peer text NOT NULL, number bigint NOT NULL);
-ALTER TABLE processing.disclosed ADD COLUMN IF NOT EXISTS epoch int NOT NULL DEFAULT 0;
-ALTER TABLE processing.disclosed DROP CONSTRAINT IF EXISTS disclosed_pkey;  -- it was of the peer alone
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute
+            WHERE attrelid = 'processing.disclosed'::regclass AND attname = 'epoch' AND NOT attisdropped) THEN
+        ALTER TABLE processing.disclosed ADD COLUMN epoch int NOT NULL DEFAULT 0;
+        ALTER TABLE processing.disclosed DROP CONSTRAINT IF EXISTS disclosed_pkey;  -- it was of the peer alone
+    END IF;
+END $$;
 CREATE UNIQUE INDEX IF NOT EXISTS disclosed_of ON processing.disclosed (peer, epoch);
 
 CREATE TABLE IF NOT EXISTS processing.reviewed (

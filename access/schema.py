@@ -60,7 +60,12 @@ CREATE TABLE IF NOT EXISTS access.permission (role text NOT NULL, verb text NOT 
 CREATE TABLE IF NOT EXISTS access.sight (
     role text PRIMARY KEY, scope text NOT NULL, sees_restricted boolean NOT NULL, handling text NOT NULL
 );
-ALTER TABLE access.sight ADD COLUMN IF NOT EXISTS masked boolean NOT NULL DEFAULT true;
+DO $$ BEGIN  -- every look reads it
+    IF NOT EXISTS (SELECT FROM pg_attribute
+            WHERE attrelid = 'access.sight'::regclass AND attname = 'masked' AND NOT attisdropped) THEN
+        ALTER TABLE access.sight ADD COLUMN masked boolean NOT NULL DEFAULT true;
+    END IF;
+END $$;
 CREATE INDEX IF NOT EXISTS subject_key_tag ON ledger.subject_key (subject_tag);  -- gate.is_shielded asks by it
 """
 

@@ -54,6 +54,13 @@ def behind(closed: World) -> int:
         return found.behind
 
 
+def wait_until_all_is_sealed(closed: World) -> None:
+    """Wait until all that is recorded is before the log, which has followed none of it: two looks then see the same."""
+    with closed.owner() as session:
+        written = session.execute("SELECT count(*) FROM ledger.entry").fetchone()
+    assert until(lambda: (behind(closed),) == written, wait_s=20)
+
+
 @contextmanager
 def worker(closed: World) -> "Iterator[subprocess.Popen[bytes]]":
     command = [sys.executable, "-c", WORK, closed.database_url, str(closed.home)]
@@ -116,11 +123,7 @@ class Apart:
 def test_without_the_place_in_the_same_transaction_it_would_tell_twice(closed: World) -> None:
     """The negative control: killed between telling and noting how far it came, if these were two commits."""
     put_on_record(closed, 10)
-    with closed.owner() as session:
-        written = session.execute("SELECT count(*) FROM ledger.entry").fetchone()
-    assert until(lambda: (behind(closed),) == written, wait_s=20), (
-        "what is sealed between two looks is told by one alone"
-    )
+    wait_until_all_is_sealed(closed)
     with closed.owner() as session, Reader.open(closed.database_url, keys=None) as reader:
         for _ in range(2):
             with pytest.raises(KilledError):
@@ -155,7 +158,7 @@ def test_it_follows_without_being_asked_and_signs_the_head(closed: World, monkey
 
 def test_status_tells_how_far_the_log_has_followed_and_how_its_head_stands(closed: World) -> None:
     put_on_record(closed, 3)
-    assert until(lambda: behind(closed) >= 3, wait_s=20)
+    wait_until_all_is_sealed(closed)
     boss = closed.as_("boss")
     told = json.loads(boss.run("status", "--json").stdout)
     assert (told["log"]["lines"], told["log"]["behind"] >= 3, told["log"]["undisclosed"]) == (0, True, 0)
